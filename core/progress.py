@@ -28,6 +28,11 @@ def within(done: float, total: float, unit: str) -> Iterator[None]:
         _within = before
 
 
+def note(text: str) -> None:
+    """Tells the user something about the running step."""
+    LOGGER.info("%s", text)
+
+
 def report(done: float, total: float, unit: str, **values: float) -> None:
     """Reports progress of the running step, and stops if the process was asked to end.
 

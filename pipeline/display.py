@@ -81,10 +81,13 @@ class Display(logging.Handler):
             self._console.print(f"{step.id} {state}")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Records progress that a step reports."""
-        self._progress = getattr(record, "progress", {})
-        if self._progress:
-            self._pace.add(self._progress)
+        """Records progress that a step reports, and prints its notes."""
+        progress = getattr(record, "progress", None)
+        if progress is None:
+            self._console.print(f"{self._current}: {record.getMessage()}", soft_wrap=True, highlight=False)
+            return
+        self._progress = progress
+        self._pace.add(progress)
 
     def _render(self) -> RenderableType:
         if self._starting and self._current is None:

@@ -18,6 +18,7 @@ from hubline.core.errors import RunError, UserError, tensorflow_reason
 from hubline.core.garbage import collecting_none
 from hubline.core.spans import to_date
 from hubline.pipeline.config import AnyFile, PipelineFile
+from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.display import Display, example_inputs, show_result
 from hubline.pipeline.listener import Listener
 from hubline.pipeline.load import load
@@ -26,6 +27,7 @@ from hubline.pipeline.paths import Paths
 from hubline.pipeline.preflight import preflight
 from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result, Status, Step
+from hubline.pipeline.rules.beam import unreachable_by_workers
 from hubline.pipeline.runs import NAME_FORMAT, keep_inputs
 from hubline.pipeline.snapshot import check, pin
 from hubline.pipeline.terminal import console_on
@@ -66,6 +68,8 @@ def _run_file(
     file, source = load(path)
     preflight(file, source, root)
     places = Paths.of(path, file.name, root)
+    if fault := unreachable_by_workers(file.beam, str(places.root)):
+        raise PipelineFileError([source.diagnostic(("beam",), fault)])
     began = datetime.now()
     folder = places.runs / began.strftime(NAME_FORMAT)
     log = folder / "run.log"

@@ -16,7 +16,7 @@ from hubline.core.descriptions import DescribedJsonSchema
 from hubline.pipeline.config import FILES, AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import explain, meant, nearest, place_of, quote
 from hubline.pipeline.labels.parts import RULES as OF_LABEL
-from hubline.pipeline.rules import augment, export, features, infer, label, modules, tune
+from hubline.pipeline.rules import augment, beam, export, features, infer, label, modules, tune
 from hubline.pipeline.rules.rule import Rule, errors_of
 
 _TRAINING: tuple[Rule, ...] = (
@@ -26,6 +26,7 @@ _TRAINING: tuple[Rule, ...] = (
     *augment.RULES,
     *export.RULES,
     *tune.RULES,
+    *beam.RULES,
 )
 
 
@@ -85,7 +86,7 @@ def _checked(values: Mapping[Any, Any], folder: str) -> tuple[AnyFile | None, li
 
 def _rules(task: str, sections: Mapping[str, Any]) -> tuple[Rule, ...]:
     if task == "infer":
-        return infer.RULES
+        return (*infer.RULES, *beam.RULES_TO_INFER)
     return (*_TRAINING, *OF_LABEL.of(sections["label"].kind).rules) if "label" in sections else _TRAINING
 
 

@@ -4,7 +4,6 @@ import json
 from itertools import chain
 from typing import Any
 
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
@@ -15,6 +14,7 @@ from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.predictions import CANDIDATE, SERVING
 from hubline.components.adapters.tfx import bless
 from hubline.components.config.evaluation import Evaluation
+from hubline.components.engine import BeamExecutor, Work
 from hubline.components.evaluator.baseline import parts_of
 from hubline.components.evaluator.constants import TrainingSplit
 from hubline.components.evaluator.decide import decide
@@ -43,7 +43,7 @@ MASKS, FEATURES = "masks", "features.json"
 features, which determine how images are resized."""
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Predicts, computes metrics with TFMA, and decides."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
@@ -89,12 +89,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         storage.write_bytes(f"{evaluation_uri}/{CLASSES}", json.dumps(predicted.classes).encode())
         storage.write_bytes(f"{evaluation_uri}/{LABEL}", label.to_property().encode())
         storage.write_bytes(f"{evaluation_uri}/{FEATURES}", exec_properties["features"].encode())
-        beam_args = self._beam_pipeline_args or []
+        folder = f"{evaluation_uri}/{PREDICTIONS}"
+        size = sum(storage.stat(f"{folder}/{name}").size for name in storage.names(folder))
+        # Records are counted, and not files: TFMA spreads them over the workers itself.
+        beam_args = self.arguments_for(Work(test.count, [size]))
         slices = analyse(
             f"{escape(evaluation_uri)}/{PREDICTIONS}/*", list(paths), config, predicted, evaluation_uri, beam_args
         )
         hold("the predictions for the test split", slices[0].examples, test.count)
-        folder = f"{evaluation_uri}/{PREDICTIONS}"
         parts = parts_of(label.kind, len(predicted.classes))
         estimates = estimate(
             files=[f"{folder}/{name}" for name in storage.names(folder)],

@@ -11,7 +11,6 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 from pydantic import TypeAdapter
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from hubline.artifacts import quarantine
@@ -24,6 +23,7 @@ from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.selection import Records, Selection
 from hubline.components.config.splits import HashSplit
+from hubline.components.engine import BeamExecutor, Work
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen import take as take_module
 from hubline.components.example_gen.contract import Contract
@@ -66,7 +66,7 @@ class Ranking(Task):
         storage.write_bytes(f"{folder}/{_HASHES}", smallest_hashes(self.jobs, self.count).tobytes())
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Ingests the files whose result is not cached, and assembles the artifact from the cache."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
@@ -126,7 +126,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         complaints = f"{self._get_tmp_dir()}/complaints"
         if missing:
             try:
-                with self._make_beam_pipeline() as pipeline:
+                sizes = (job.file.size for task in missing for job in task.jobs)
+                with self.pipeline_for(Work(len(missing), sizes)) as pipeline:
                     (
                         pipeline
                         | "Files" >> beam.Create(missing)

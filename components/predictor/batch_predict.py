@@ -71,7 +71,11 @@ class Task:
 
 
 def predict_shards(
-    work: PredictionJob, tasks: Sequence[Task], store: ShardCache, complaints: str, pipeline: Callable[[], Any]
+    work: PredictionJob,
+    tasks: Sequence[Task],
+    store: ShardCache,
+    complaints: str,
+    pipeline: Callable[[Sequence[Task]], Any],
 ) -> list[PredictionSummary]:
     """Predicts on every shard whose result is not cached yet.
 
@@ -80,7 +84,7 @@ def predict_shards(
         tasks: The shards.
         store: Cache for the results.
         complaints: Folder in which failing workers leave their error messages.
-        pipeline: Creates a Beam pipeline.
+        pipeline: Creates a Beam pipeline for the tasks that are left.
 
     Raises:
         DataError: if an item is bad and `work.bad` is "fail".
@@ -89,7 +93,7 @@ def predict_shards(
     if missing:
         predict = _Predict(work, store, complaints, sum(task.count for task in missing))
         try:
-            with pipeline() as steps:
+            with pipeline(missing) as steps:
                 (
                     steps
                     | "Shards" >> beam.Create(missing)

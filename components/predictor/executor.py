@@ -1,12 +1,11 @@
 """Predictor's executor."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from hubline.artifacts import quarantine
@@ -18,6 +17,7 @@ from hubline.components import module_channels
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.predictions import Predictions
 from hubline.components.dashboard.artifacts import preview, show
+from hubline.components.engine import BeamExecutor, Work
 from hubline.components.predictor import batch_predict
 from hubline.components.predictor.batch_predict import BAD, PredictionJob, Task, assemble, predict_shards
 from hubline.components.predictor.evaluation import EVALUATION, GroundTruth
@@ -44,10 +44,12 @@ from hubline.trainer.hub_trial import TrialResult
 _TOP = 5
 _MIN_SCORE = 0.5
 _REASONS = 3
+_WEIGHT = 16
+"""Cost of predicting with a model, as a multiple of reading records."""
 _MADE_BY = ("features", "hubs", "label", "labels", "bad_records")
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Predicts on every shard that is not in the shard cache yet."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
@@ -76,7 +78,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         depends_on = [identity, _code(model_spec), settings]
         tasks = list(_tasks(examples, manifest, depends_on))
         store = ShardCache(exec_properties["store"])
-        made = predict_shards(work, tasks, store, f"{self._get_tmp_dir()}/complaints", self._make_beam_pipeline)
+        made = predict_shards(work, tasks, store, f"{self._get_tmp_dir()}/complaints", self._pipeline)
         assemble(tasks, made, store, artifact.uri, written.format)
 
         predicted = sum(one.predicted for one in made)
@@ -96,6 +98,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             shown.set_float_custom_property(name, value)
         show(shown, "Predictions", preview(f"{name} {value:.6g}" for name, value in metrics.items()))
         _push(artifact, written.destination)
+
+    def _pipeline(self, tasks: Sequence[Task]) -> Any:
+        paths = dict.fromkeys(piece.path for task in tasks for piece in task.shard)
+        sizes = (storage.stat(path).size for path in paths)
+        return self.pipeline_for(Work(len(tasks), sizes, _WEIGHT))
 
 
 def _code(model_spec: ModelSpec) -> list[str]:

@@ -3,11 +3,11 @@
 from typing import Any
 
 import apache_beam as beam
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from hubline.artifacts.column_statistics import STATISTICS
 from hubline.artifacts.examples import Manifest
+from hubline.components.engine import BeamExecutor, Work
 from hubline.components.statistics_gen import shard as statistics_shard
 from hubline.components.statistics_gen.columns import SourceFacts, refuse_mixed_types, write_non_finite
 from hubline.components.statistics_gen.shard import Shard, accumulate, facts_of, merged
@@ -15,7 +15,7 @@ from hubline.core import storage
 from hubline.core.code_digest import content_digest
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Computes TFDV's statistics once per shard, in Beam workers, and merges them.
 
     TFX's StatisticsGen recomputes them over all data in every run, in about fifty Beam stages, and counts the bytes of
@@ -45,7 +45,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         ]
         fresh = [shard for shard in shards if not shard.is_done]
         if fresh:
-            with self._make_beam_pipeline() as pipeline:
+            with self.pipeline_for(Work.of_files([shard.path for shard in fresh])) as pipeline:
                 pipeline | beam.Create(fresh) | beam.Reshuffle() | beam.Map(accumulate)
 
         pairs = list(zip(files, shards, strict=True))

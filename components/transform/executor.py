@@ -10,12 +10,13 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx_bsl.public import tfxio
 
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.unread_dates import UnreadDates
+from hubline.components.beam import IN_ONE_PROCESS
+from hubline.components.engine import BeamExecutor, Work
 from hubline.components.input_artifacts import read_schema
 from hubline.components.transform import shard as transform_shard
 from hubline.components.transform.config import TransformConfig
@@ -30,7 +31,7 @@ from hubline.preprocessing.transform import preprocessing_fn, raw_columns
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Answers the analyzers' questions shard by shard, and has TF Transform build a graph in which nothing is left to
     analyze.
 
@@ -66,7 +67,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         ]
         fresh = [shard for shard in shards if not shard.is_done]
         if fresh:
-            with self._make_beam_pipeline() as pipeline:
+            with self.pipeline_for(Work.of_files([shard.path for shard in fresh])) as pipeline:
                 pipeline | beam.Create(fresh) | beam.Reshuffle() | beam.Map(accumulate)
         found = answers(shards, vocabularies)
         known = found.model_copy(update={"vocabularies": found.vocabularies | given})
@@ -83,7 +84,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             preprocessing_fn, features=config.features, label=config.label, analysis=FixedAnalyzer(known)
         )
         columns = tfxio.TFExampleRecord("", schema=schema).TensorAdapterConfig()
-        with self._make_beam_pipeline() as pipeline, tft_beam.Context(temp_dir=self._get_tmp_dir()):
+        with beam.Pipeline(argv=list(IN_ONE_PROCESS)) as pipeline, tft_beam.Context(temp_dir=self._get_tmp_dir()):
             no_records = pipeline | beam.Create([]), columns
             no_records | tft_beam.AnalyzeDataset(transform) | tft_beam.WriteTransformFn(folder)
         metadata = dataset_metadata.DatasetMetadata(schema)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubline.core import storage
+from hubline.core.config_errors import PlacedError
 from hubline.core.errors import UserError
 from hubline.pipeline.config import AnyFile, InferFile
 from hubline.pipeline.diagnostics import Diagnostic, PipelineFileError
@@ -16,6 +17,7 @@ from hubline.pipeline.kubeflow.escaping import yaml
 from hubline.pipeline.kubeflow.reach import unreachable
 from hubline.pipeline.kubeflow.tasks import task_name
 from hubline.pipeline.load import Source
+from hubline.pipeline.rules.beam import remote_address, unreachable_by_workers
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones
 
 if TYPE_CHECKING:
@@ -91,17 +93,32 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Diagnostic]:
         )
     for section, names in {"hubs": list(file.hubs), "backbones": list(_backbones(file))}.items():
         yield from _alike(section, names, source)
-    root = file.kubeflow.pipeline_root
-    if not file.beam.in_step and not (root and root.startswith("gs://")):
-        yield source.diagnostic(
+    for location, fault in _engine_faults(file):
+        yield source.diagnostic(location, fault)
+    for location, fault in unreachable(file):
+        yield source.diagnostic(location, fault)
+
+
+def _engine_faults(file: AnyFile) -> Iterator[PlacedError]:
+    """Why the engine of `beam` cannot work for pods of a cluster."""
+    beam, root, state = file.beam, file.kubeflow.pipeline_root, file.kubeflow.state
+    if beam.runner == "DirectRunner":
+        return
+    if beam.environment == "LOOPBACK":
+        yield ("beam", "environment"), "LOOPBACK is for one machine; on a cluster, use EXTERNAL or DOCKER"
+    if beam.address and remote_address(beam) is None:
+        key = "job_endpoint" if beam.job_endpoint else "options"
+        yield ("beam", key), f"{beam.address}: nothing listens there in a step's pod; name the engine's service"
+    if not (root and root.startswith("gs://")):
+        yield (
             ("beam", "runner"),
-            f"workers of {file.beam.runner} are not in the step's pod, and see what is on gs:// alone; set "
+            f"workers of {beam.runner} are not in the step's pod, and see what is on gs:// alone; set "
             "kubeflow.pipeline_root to a folder there"
             + (f", in place of {root}" if root else "")
             + ", or use DirectRunner",
         )
-    for location, fault in unreachable(file):
-        yield source.diagnostic(location, fault)
+    if state and (fault := unreachable_by_workers(beam, state)):
+        yield ("kubeflow", "state"), fault
 
 
 def _backbones(file: AnyFile) -> Backbones:

@@ -187,7 +187,7 @@ def predict_to_folder(
         shards = shards_of(whole, request.shards)
         tasks = [Task(shard, f"{number:05d}") for number, shard in enumerate(shards)]
         store = ShardCache(f"{scratch}/store")
-        pipeline = lambda: Pipeline(options=PipelineOptions(list(beam)))  # noqa: E731
+        pipeline = lambda _: Pipeline(options=PipelineOptions(list(beam)))  # noqa: E731
         made = predict_shards(request.work(model_spec), tasks, store, f"{scratch}/complaints", pipeline)
         names = assemble(tasks, made, store, str(folder), request.form)
         predicted, bad = sum(one.predicted for one in made), sum(one.bad for one in made)

@@ -14,7 +14,7 @@ from google.protobuf import text_format
 from pydantic import TypeAdapter
 from tfx.components.statistics_gen.executor import Executor as StatisticsGen
 from tfx.components.util import examples_utils
-from tfx.dsl.components.base import base_executor
+from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import Channel, standard_artifacts
 
@@ -192,15 +192,22 @@ def test_example_gen_puts_every_record_of_plain_and_gzip_files_in_one_split(tmp_
         assert shard.digest == file_digest(f"{examples.uri}/Split-{shard.split}/{shard.name}")
 
 
-def test_example_gen_writes_the_same_bytes_whatever_runs_it(tmp_path: Path) -> None:
+def test_example_gen_and_statistics_gen_write_the_same_bytes_whatever_runs_them(tmp_path: Path) -> None:
     for number in range(5):
-        example_data.write_tfrecord(
-            tmp_path / "data" / f"{number}", example_data.labelled(40 * (number + 1))[40 * number :]
-        )
+        records = example_data.labelled(40 * (number + 1))[40 * number :]
+        example_data.write_tfrecord(tmp_path / "data" / f"{number}", records)
     data = Data(examples=str(tmp_path / "data"))
+
+    def digests(name: str, beam: list[str]) -> tuple[str, str]:
+        examples = ingest(tmp_path / name, data, beam)
+        described = artifact(standard_artifacts.ExampleStatistics, tmp_path / name / "statistics")
+        context = base_beam_executor.BaseBeamExecutor.Context(beam, tmp_dir=f"{tmp_path}/tmp/", unique_id="1")
+        properties = {"store": str(tmp_path / name / "store"), "code": ""}
+        OurStatisticsGen(context).Do({"examples": [examples]}, {"statistics": [described]}, properties)
+        return tree_digest(examples.uri), tree_digest(described.uri)
+
     one, again, spread = (
-        tree_digest(ingest(tmp_path / name, data, beam).uri)
-        for name, beam in (("one", BEAM), ("again", BEAM), ("spread", SEVERAL_WORKERS))
+        digests(name, beam) for name, beam in (("one", BEAM), ("again", BEAM), ("spread", SEVERAL_WORKERS))
     )
     assert one == again == spread
 

@@ -22,6 +22,7 @@ beam:
   job_endpoint: localhost:{server}
   environment: EXTERNAL
   environment_config: localhost:{workers}
+  min_bytes: 0
 """
 
 
@@ -34,8 +35,7 @@ def free_port() -> int:
 @contextmanager
 def serving(command: Sequence[str], port: int, log: Path) -> Iterator[int]:
     """A service in its own process, and its port."""
-    # The worker pool starts workers as `python`.
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd())}
+    env = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -60,7 +60,9 @@ def flinks(port: int) -> list[str]:
 
 def pool(port: int) -> list[str]:
     """A pool that starts workers on demand."""
-    return [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", "--service_port", str(port)]
+    # As in a container, another Python or none is on the PATH.
+    python = ["env", f"PATH={os.defpath}", sys.executable]
+    return [*python, "-m", "hubline.components.worker_pool", "--service_port", str(port)]
 
 
 def await_answer(port: int, process: subprocess.Popen, log: Path) -> None:

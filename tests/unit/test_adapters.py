@@ -377,3 +377,31 @@ def test_a_saved_model_fills_the_tables_of_a_graph_where_it_is_loaded(tmp_path: 
     (tmp_path / "words.txt").unlink()
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
     assert loaded.look_up(words).numpy().tolist() == [1, 0, -1]
+
+
+def test_beams_worker_pool_starts_workers_as_python_with_its_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+    import subprocess
+
+    from apache_beam.portability.api import beam_fn_api_pb2
+    from apache_beam.runners.worker import worker_pool_main
+
+    from hubline.components.adapters.beam import serve_workers
+
+    commands: list[list[str]] = []
+
+    def main(arguments: list[str]) -> None:
+        pool = worker_pool_main.BeamFnExternalWorkerPoolServicer(use_process=True)
+        pool.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id=arguments[-1]), None)
+
+    def popen(command: list[str], **options: Any) -> None:
+        assert "env" not in options, "workers inherit TF_USE_LEGACY_KERAS"
+        commands.append(command)
+
+    monkeypatch.setattr(worker_pool_main, "main", main)
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.setenv("PATH", os.defpath)
+    serve_workers(["--service_port", "7"])
+    ((program, *_),) = commands
+    found = shutil.which(program)
+    assert found is not None and Path(found).parent == Path(sys.executable).parent

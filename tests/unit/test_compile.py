@@ -23,6 +23,7 @@ label: {from: tips, kind: binary}
 training: {epochs: 1, batch_size: 8}
 serving: {destination: gs://bucket/serving}
 """
+FLINK = "beam: {runner: FlinkRunner, job_endpoint: 'flink:8099', environment: EXTERNAL, environment_config: 'a:1'}\n"
 KUBEFLOW = "kubeflow: {state: gs://bucket/state}\n"
 
 
@@ -80,8 +81,21 @@ LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", 
             ["/mnt/state: on this machine", "(now: no volume)"],
         ),
         (
-            FILE + KUBEFLOW + "beam: {runner: FlinkRunner, job_endpoint: 'flink:8099'}\n",
+            FILE + KUBEFLOW + FLINK,
             ["beam.runner: workers of FlinkRunner are not in the step's pod", "kubeflow.pipeline_root"],
+        ),
+        (
+            FILE
+            + "kubeflow: {state: /mnt/s, pipeline_root: 'gs://b/r', every_step: {volumes: [{claim: c, path: /mnt}]}}\n"
+            + FLINK,
+            ["7: kubeflow.state: /mnt/s: workers of flink:8099 don't see this machine's files; use a bucket"],
+        ),
+        (
+            FILE + KUBEFLOW + FLINK.replace("flink:8099", "localhost:8099").replace("EXTERNAL", "LOOPBACK"),
+            [
+                "8: beam.environment: LOOPBACK is for one machine; on a cluster, use EXTERNAL or DOCKER",
+                "8: beam.job_endpoint: localhost:8099: nothing listens there in a step's pod",
+            ],
         ),
         (
             FILE + "kubeflow: {state: gs://b/s, join: {Data: [SchemaGen], More: [SchemaGen, Trainer]}}\n",

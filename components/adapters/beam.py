@@ -1,0 +1,21 @@
+"""Private APIs of Apache Beam. No other module imports `apache_beam.runners`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from apache_beam.runners.worker import worker_pool_main
+
+
+def serve_workers(arguments: Sequence[str]) -> None:
+    """Runs Beam's worker pool, which starts a worker for each job, until the process is interrupted.
+
+    Private: the pool's module, and that it starts workers as `python`, with its own environment. Whatever `python` is
+    on the PATH would otherwise run them, and one without Beam makes jobs wait forever.
+
+    Args:
+        arguments: Command-line arguments of the pool.
+    """
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    worker_pool_main.main(list(arguments))

@@ -1,0 +1,101 @@
+"""Decides where the Beam pipelines of a step run: on the engine of the section `beam`, or in the step's own process."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import apache_beam as beam
+from tfx.dsl.components.base import base_beam_executor
+
+from hubline.components.beam import IN_ONE_PROCESS, MIN_BYTES, PARALLEL
+from hubline.components.engine_endpoint import check_endpoint
+from hubline.core import storage
+from hubline.core.progress import note
+
+_SHARE = 64 * 2**20
+"""Minimum number of bytes per worker: more workers would spend their time on starting."""
+
+_WORKERS = re.compile(rf"--({'|'.join(PARALLEL)})=(\d+)")
+_MIN_BYTES = re.compile(rf"--{MIN_BYTES}=(\d+)")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a pipeline has to do."""
+
+    shards: int
+    """Number of parts that workers can take independently."""
+    sizes: Iterable[int]
+    """Sizes of files in bytes, read only as far as needed."""
+    weight: int = 1
+    """Cost of a byte, as a multiple of reading and parsing it."""
+
+    @classmethod
+    def of_files(cls, paths: Sequence[str], weight: int = 1) -> "Work":
+        """The work on files that are shards themselves."""
+        return cls(len(paths), (storage.stat(path).size for path in paths), weight)
+
+    def bytes_up_to(self, limit: int) -> int:
+        """The weighted size, or a number that is not below `limit`."""
+        total = 0
+        for size in self.sizes:
+            if total >= limit:
+                break
+            total += size * self.weight
+        return total
+
+
+class BeamExecutor(base_beam_executor.BaseBeamExecutor):
+    """Base of executors with Beam pipelines."""
+
+    def pipeline_for(self, work: Work) -> beam.Pipeline:
+        """A pipeline that runs where it is worth it. See `arguments_for`."""
+        return beam.Pipeline(argv=self.arguments_for(work))
+
+    def arguments_for(self, work: Work) -> list[str]:
+        """Beam arguments for a pipeline.
+
+        Small data stays in this process. Otherwise there are as many workers as there is work for.
+
+        Raises:
+            RunError: if the engine's job server doesn't answer.
+        """
+        arguments, notes = arguments_for(self._beam_pipeline_args or IN_ONE_PROCESS, work)
+        for text in notes:
+            note(text)
+        check_endpoint(arguments)
+        return arguments
+
+
+def arguments_for(given: Sequence[str], work: Work) -> tuple[list[str], list[str]]:
+    """Beam arguments for a pipeline, and what to tell the user about them.
+
+    Args:
+        given: Arguments as `Beam.arguments` returns them.
+        work: What the pipeline does.
+    """
+    min_bytes = next((int(found[1]) for each in given if (found := _MIN_BYTES.fullmatch(each))), 0)
+    arguments = [each for each in given if not _MIN_BYTES.fullmatch(each)]
+    if set(IN_ONE_PROCESS) <= set(arguments):
+        return arguments, []
+    most = next((int(found[2]) for each in arguments if (found := _WORKERS.fullmatch(each))), None)
+    size = work.bytes_up_to(max(min_bytes, (most or 0) * _SHARE))
+    if size < min_bytes:
+        text = f"{_shown(size)} are below beam.min_bytes ({_shown(min_bytes)}): no workers are started"
+        return list(IN_ONE_PROCESS), [text]
+    if most is None:
+        return arguments, []
+    worth = max(size // _SHARE, 1) if min_bytes else most
+    workers = min(most, work.shards, worth)
+    if workers == most:
+        return arguments, []
+    why = f"there are {work.shards} shards" if workers == work.shards else f"there are {_shown(size)}"
+    notes = [f"{workers} of {most} workers take part: {why}"]
+    is_direct = any(each.startswith("--direct_num_workers=") for each in arguments)
+    if is_direct and workers == 1:
+        return list(IN_ONE_PROCESS), notes
+    return [_WORKERS.sub(rf"--\1={workers}", each) for each in arguments], notes
+
+
+def _shown(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
