@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hubline.core.lazy_import import tf
+from hubline.preprocessing.traced import traced_once
 
 IMAGE_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
 """First bytes of an encoded image, by format."""
@@ -141,6 +142,7 @@ def _begins_as(encoded: tf.Tensor, form: str) -> tf.Tensor:
     return tf.strings.substr(encoded, 0, len(IMAGE_MAGIC[form])) == IMAGE_MAGIC[form]
 
 
+@traced_once
 def _decode_another(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a GIF or BMP, but nothing else that some version of TensorFlow supports."""
     with tf.control_dependencies([tf.debugging.Assert(are_readable(encoded), [f"the image is not {FORMATS}"])]):
@@ -171,6 +173,7 @@ def _found(encoded: tf.Tensor, pattern: str, exif: Callable[[tf.Tensor], tf.Tens
     return tf.cond(is_there, lambda: exif(encoded), lambda: tf.constant(b""))
 
 
+@traced_once
 def _exif_of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     """TIFF structure in the first EXIF segment before a JPEG's pixels; empty if there is none."""
     size = tf.strings.length(encoded)
@@ -189,6 +192,7 @@ def _exif_of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     return tf.while_loop(lambda place, exif: place < size, look, (2, tf.constant(b"")))[1]
 
 
+@traced_once
 def _exif_of_png(encoded: tf.Tensor) -> tf.Tensor:
     """TIFF structure in the eXIf chunk before a PNG's pixels; empty if there is none."""
     size = tf.strings.length(encoded)
@@ -207,6 +211,7 @@ def _exif_of_png(encoded: tf.Tensor) -> tf.Tensor:
     return tf.while_loop(lambda place, exif: place < size, look, start)[1]
 
 
+@traced_once
 def _orientation_in(tiff: tf.Tensor) -> tf.Tensor:
     """Orientation in the first directory of a TIFF structure; 1 if there is none."""
     order = tf.strings.substr(tiff, 0, 4)

@@ -128,6 +128,7 @@ def test_layers_draw_from_generators_whose_state_can_be_restored() -> None:
     assert np.any(first != second)
 
 
+@pytest.mark.slow
 def test_tensorboard_writes_the_validation_split_by_a_writer_of_its_own(tmp_path: Path) -> None:
     model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
     model.compile("sgd", "mse")

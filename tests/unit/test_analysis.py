@@ -34,6 +34,7 @@ def absolute(known: NumberStatistics) -> list[tuple[float, ...]]:
     return [tuple(each.tolist()) for each in (origin + mean, deviation, origin + least, origin + greatest)]
 
 
+@pytest.mark.slow
 @given(PARTS)
 @settings(deadline=None, max_examples=50)
 def test_moments_of_parts_are_those_of_the_whole(parts: list[list[float]]) -> None:

@@ -78,6 +78,7 @@ def test_no_two_steps_import_each_other() -> None:
     list(graphlib.TopologicalSorter(steps).static_order())
 
 
+@pytest.mark.slow
 def test_core_imports_neither_tfx_nor_beam_and_tensorflow_only_inside_functions() -> None:
     at_the_top, anywhere = set(), set()
     for path in files("core"):

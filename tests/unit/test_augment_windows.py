@@ -24,6 +24,7 @@ def swaps(change: ImageTransform) -> bool:
     return bool(abs(change.matrix[0, 1]) > 0.5)
 
 
+@pytest.mark.slow
 def test_half_of_the_images_are_transposed_as_numpy_does() -> None:
     changes = [draw(number, {"transpose": True}) for number in range(60)]
     assert 15 < sum(map(swaps, changes)) < 45  # seeded
@@ -37,6 +38,7 @@ def test_half_of_the_images_are_transposed_as_numpy_does() -> None:
         np.testing.assert_allclose(box, [0.2, 0.1, 0.9, 0.5] if swaps(change) else [0.1, 0.2, 0.5, 0.9], atol=1e-6)
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(MIRRORS), min_size=1, max_size=5), st.integers(0, 30))
 @settings(deadline=None, max_examples=25)
 def test_mirrors_and_transpositions_together_are_one_after_the_other(how: list[dict], number: int) -> None:
@@ -70,6 +72,7 @@ def covered(change: ImageTransform, box: np.ndarray) -> float:
 WINDOW = {"area": (0.1, 0.5), "aspect_ratio": (0.7, 1.4)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("least", [0.5, 1.0])
 def test_a_window_covers_as_much_of_the_object_as_was_asked_for(least: float) -> None:
     box = np.array([4, 20, 16, 36], np.float32) / SIDE  # whole pixels, as TensorFlow counts in them
@@ -88,6 +91,7 @@ def test_a_window_covers_as_much_of_the_object_as_was_asked_for(least: float) ->
     np.testing.assert_allclose([down * SIDE, across * SIDE], size[:2], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_object_counts_where_earlier_changes_have_moved_it() -> None:
     box = np.array([0, 0, 10, 10], np.float32) / SIDE
     how = ({"flip_left_right": True}, {"transpose": True}, {"crop": WINDOW | {"min_object_covered": 1.0}})

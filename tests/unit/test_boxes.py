@@ -43,6 +43,7 @@ def _pixels(box: list[int]) -> np.ndarray:
     return grid
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(corners, corners)
 def test_iou_and_giou_are_what_counted_pixels_say(one: list[int], other: list[int]) -> None:
@@ -57,6 +58,7 @@ def test_iou_and_giou_are_what_counted_pixels_say(one: list[int], other: list[in
     assert float(make_boxes.iou(*shares.numpy())) == pytest.approx(iou, abs=1e-5)  # the tests' own
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-30, 30), min_size=4, max_size=4))
 @settings(deadline=None)
 def test_no_output_is_upside_down_and_zeros_are_the_middle(outputs: list[float]) -> None:
@@ -207,6 +209,7 @@ def test_each_fault_is_found_and_said_and_tensorflow_finds_the_same(
     assert all_sound == [True, find_fault(record, contract, kind) is None, True]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(

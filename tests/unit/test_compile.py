@@ -164,6 +164,7 @@ def compiled(tmp_path_factory) -> tuple[dict[str, Any], dict[str, Any]]:
     return package(file, IMAGE)
 
 
+@pytest.mark.slow
 def test_a_package_passes_its_own_check_and_yaml(compiled: tuple[dict, dict], tmp_path: Path) -> None:
     check(*compiled)
     path = tmp_path / "package.yaml"

@@ -24,6 +24,7 @@ from tests.support.files_to_convert import converted, saved, tiles, write
 # The commands
 
 
+@pytest.mark.slow
 def test_the_command_shows_columns_classes_and_what_is_next(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,6 +100,7 @@ def test_mistakes_end_with_exit_code_2(
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+@pytest.mark.slow
 def test_help_and_mistakes_need_no_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     script = (
@@ -124,6 +126,7 @@ def test_help_and_mistakes_need_no_tensorflow(tmp_path: Path) -> None:
 # hubline init
 
 
+@pytest.mark.slow
 def test_init_makes_a_file_of_converted_images(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     converted(from_images.in_folders(photos), tmp_path)

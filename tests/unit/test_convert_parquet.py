@@ -56,6 +56,7 @@ PARQUET = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [source.BATCH_ROWS, 2])
 def test_parquet_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     monkeypatch.setattr("hubline.pipeline.convert.from_parquet.BATCH_ROWS", rows)
@@ -68,6 +69,7 @@ def test_parquet_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: in
         assert column.multiple == ("list" in str(array.type)), name
 
 
+@pytest.mark.slow
 def test_parquet_lists_of_very_different_lengths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hubline.pipeline.convert.encode.PADDED", 100)
     rng = np.random.default_rng(0)

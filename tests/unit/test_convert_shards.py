@@ -48,6 +48,7 @@ def test_shards_are_bounded_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [row["n"] for row in rows_of(tmp_path / "out")] == [[n] for n in range(200)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compressed", [True, False])
 def test_the_same_files_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool) -> None:
     text = "a,b,c,d\n" + "".join(f"{n},{n / 7},t{n % 5},{n % 3 or ''}\n" for n in range(500))

@@ -101,6 +101,7 @@ def test_mistakes_end_with_exit_code_2(
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
+@pytest.mark.slow
 def test_help_and_mistakes_need_no_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n1,2\n1\n")
     script = (

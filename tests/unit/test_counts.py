@@ -74,6 +74,7 @@ def test_statistics_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path, fi
     assert len(statistics.facts_of(shard)) == 2
 
 
+@pytest.mark.slow
 def test_statistics_are_of_the_file_that_is_named_and_the_same_every_time(tmp_path: Path) -> None:
     """Names are not patterns, and a sketch's values depend on the order of the records."""
     numbers = np.random.default_rng(0).normal(size=3000)
@@ -94,6 +95,7 @@ def test_statistics_are_of_the_file_that_is_named_and_the_same_every_time(tmp_pa
     assert column.num_stats.median == pytest.approx(np.median(numbers), abs=0.05)
 
 
+@pytest.mark.slow
 def test_answers_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path) -> None:
     records = [example_data.record(x=1.0, word=b"a", y=number % 2) for number in range(10)]
     (shard,) = shards(tmp_path, records, 1)

@@ -85,6 +85,7 @@ DAYS = st.one_of(
 ).map(" ".join)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     fields=st.tuples(st.integers(0, 59).map(str), st.one_of(st.integers(0, 23).map(str), field(0, 23)), DAYS),

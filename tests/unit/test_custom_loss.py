@@ -99,6 +99,7 @@ def checked(config: CustomLoss, kind: str) -> tf.keras.losses.Loss:
     return custom_loss(config, task)
 
 
+@pytest.mark.slow
 def test_numbers_and_classes_arrive_in_the_shape_of_the_outputs(folder: Path) -> None:
     rng = np.random.default_rng(0)
     target, outputs = np.float32(rng.normal(size=8)), np.float32(rng.normal(size=[8, 1]))
@@ -120,6 +121,7 @@ def test_numbers_and_classes_arrive_in_the_shape_of_the_outputs(folder: Path) ->
     assert float(own(index, logits, weights)) == pytest.approx((each * weights).mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_every_kind_of_label_takes_a_loss_of_its_own(folder: Path) -> None:
     rng = np.random.default_rng(1)
     mask, outputs = rng.integers(0, 3, [2, 4, 6, 1]).astype(np.uint8), np.float32(rng.normal(size=[2, 4, 6, 3]))

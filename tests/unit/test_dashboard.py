@@ -133,6 +133,7 @@ def artifact_at(type_: type, folder: Path | str):
     return [made]
 
 
+@pytest.mark.slow
 def test_the_report_on_the_dashboard_warns_of_modules_dates_and_the_training(tmp_path: Path) -> None:
     run = make_report.report(tmp_path)
     blessing = tmp_path / "blessing"

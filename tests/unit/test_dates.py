@@ -102,6 +102,7 @@ def test_what_is_not_written_so_is_not_read(text: str) -> None:
     assert read(text) is None
 
 
+@pytest.mark.slow
 @given(st.text("0123456789-:TZ+. ", max_size=25) | st.text(max_size=12))
 @unhurried
 def test_any_text_is_read_or_not(text: str) -> None:

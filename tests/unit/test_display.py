@@ -256,6 +256,7 @@ with into_log(Path({str(tmp_path / "log")!r})) as (stdout, _):
     assert "x: café …" in (tmp_path / "log").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_json_is_whole_in_any_terminal() -> None:
     program = """
 import sys
@@ -283,6 +284,7 @@ def test_an_unexpected_exception_of_a_step_is_one_line_with_step_file_and_log() 
     )
 
 
+@pytest.mark.slow
 def test_an_unexpected_exception_of_a_command_is_one_line(tmp_path: Path) -> None:
     program = """
 import sys

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("core", "preprocessing", "trainer", "artifacts", "report", "components", "pipeline", "benchmarks", "tests")
 
@@ -39,5 +41,6 @@ def test_entries_under_args_are_found() -> None:
     assert described(docstring) == {"path", "count"}
 
 
+@pytest.mark.slow
 def test_every_described_argument_exists() -> None:
     assert list(unknown()) == []

@@ -68,6 +68,7 @@ MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", list(MEASURES))
 def test_intervals_are_those_of_drawing_the_examples_again(of_classes, metric: str) -> None:
     scores, found = of_classes
@@ -159,6 +160,7 @@ def test_of_several_classes_the_constant_of_each_metric_is_the_best_one(tmp_path
     assert found.values["recall"] == 0.0 and found.values["precision"] is None
 
 
+@pytest.mark.slow
 def test_of_numbers_it_is_the_mean_and_of_the_absolute_error_the_median(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     true = rng.lognormal(3, 1, COUNT).astype(np.float32)
@@ -175,6 +177,7 @@ def test_of_numbers_it_is_the_mean_and_of_the_absolute_error_the_median(tmp_path
     assert found.intervals["r2"] == pytest.approx((low, high), abs=0.25 * (high - low))
 
 
+@pytest.mark.slow
 def test_groups_of_many_examples_vary_as_the_examples_do() -> None:
     values = np.random.default_rng(5).normal(3.0, 2.0, [50_000, 1])
     groups = GroupSums(len(values), 2)

@@ -125,6 +125,7 @@ def test_what_stands_for_a_missing_number_is_near_the_others(missing: Any) -> No
     np.testing.assert_allclose(got, (filling - seconds.mean()) / seconds.std(), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_given_scale_a_logarithm_and_steps_take_all_digits() -> None:
     features = features_of(
         given={"kind": "numeric", "from": "t", "normalize": {"mean": 1_600_000_030, "scale": 60}},
@@ -161,6 +162,7 @@ def test_quantiles_of_whole_numbers_are_those_of_pandas(numbers: np.ndarray) -> 
     assert len(set(got.tolist())) == 5 and (got == expected).mean() > 0.93  # a value on a boundary may be in either
 
 
+@pytest.mark.slow
 @given(st.lists(MANY, min_size=1, max_size=4))
 @unhurried
 def test_a_median_is_one_of_the_numbers_whatever_cells_they_lie_in(parts: list[list[int]]) -> None:
@@ -176,6 +178,7 @@ def test_a_median_is_one_of_the_numbers_whatever_cells_they_lie_in(parts: list[l
     assert apart <= spread * 2**-50 and (spread >= 2**52 or median in numbers)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(WHOLE, min_size=1), min_size=1, max_size=3))
 @unhurried
 def test_moments_of_parts_are_exact(parts: list[list[int]]) -> None:
@@ -247,6 +250,7 @@ def test_a_float_is_what_it_was_written_as(written: float) -> None:
     assert computed(features, [{"x": tf.constant([written])}])["x"].tolist() == [1]
 
 
+@pytest.mark.slow
 @given(WHOLE, WHOLE | st.floats(-1e15, 1e15, allow_subnormal=False))  # TensorFlow takes those for 0
 @unhurried
 def test_a_threshold_on_whole_numbers_is_exact(number: int, threshold: int | float) -> None:
@@ -264,6 +268,7 @@ def test_points_in_time_are_told_apart() -> None:
     np.testing.assert_array_equal(held("b - a > 49", a=MILLISECONDS, b=later), later - MILLISECONDS > 49)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [tf.int64, tf.float32])
 def test_a_column_without_any_number_comes_to_zeros(dtype: tf.DType) -> None:
     features = features_of(

@@ -75,6 +75,7 @@ def test_tensors_become_columns_and_are_merged_with_those_that_are_there() -> No
     np.testing.assert_array_equal(parsed["vector"], vectors.reshape(3, 2, 2))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3), st.lists(st.binary(max_size=3)))))
 @settings(deadline=None, max_examples=30)
 def test_a_record_without_values_does_not_have_the_column(rows: list[tuple[list[int], list[bytes]]]) -> None:
@@ -137,6 +138,7 @@ def test_steps_come_one_after_the_other(rows: list[dict]) -> None:
             assert by_parser(record, name, dtype) == of_one
 
 
+@pytest.mark.slow
 def test_examples_stay_as_they_are_also_among_sequences() -> None:
     record = example_data.record(a=1, b="two") + example_data.record(c=3.0)
     assert flattened(tf.constant([record, b""])).numpy().tolist() == [record, b""]

@@ -13,6 +13,7 @@ NONE_TO_SAY = "/nowhere"
 LONG = {"files": "x" * 200_000, "seed": 3}
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=4), st.text("ab{$(}", max_size=9) | st.integers(), max_size=2))
 def test_short_ones_are_the_parameter_itself(properties: dict[str, str | int]) -> None:
     assert taken(handed(properties, NONE_TO_SAY)) == properties

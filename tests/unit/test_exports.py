@@ -36,6 +36,7 @@ from tests.support.linear_models import LOGITS, NAMES, NUMBERS, RECORDS, export,
 from tests.support.pipeline_files import diagnostics, write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantize", ["none", "float16", "dynamic", "int8"])
 def test_a_tflite_model_answers_within_its_bound(tmp_path: Path, quantize: str) -> None:
     path = export(tmp_path / "1", Classes(NAMES))
@@ -48,6 +49,7 @@ def test_a_tflite_model_answers_within_its_bound(tmp_path: Path, quantize: str) 
     assert (quantize in ("float16", "int8")) == (measured > 1e-4)  # these round the weights of so small a layer
 
 
+@pytest.mark.slow
 def test_a_number_is_compared_in_standard_deviations_and_in_full_precision(tmp_path: Path) -> None:
     path = export(tmp_path / "1", Regression(lambda raw, dtype: tf.cast(raw, dtype) + 1e7))
     forms = write_forms(path, Export(tflite=True, frozen_graph=True), RECORDS, RECORDS).forms
@@ -84,6 +86,7 @@ class Tables(tf.Module):
         return str(path)
 
 
+@pytest.mark.slow
 def test_a_frozen_graph_fills_its_tables(tmp_path: Path) -> None:
     path = Tables().saved(tmp_path / "1")
     graph = tf.compat.v1.GraphDef.FromString(frozen_graph(tf.saved_model.load(path)))
@@ -115,6 +118,7 @@ class Determinants(tf.Module):
         return {"scores": tf.linalg.det(tf.reshape(inputs["x"], [-1, 2, 2]))}
 
 
+@pytest.mark.slow
 def test_operations_that_tflite_lacks_are_named_and_kept_on_request() -> None:
     with pytest.raises(UserError) as caught:
         tflite.convert(Determinants(), TFLite(), RECORDS[:1])
@@ -170,6 +174,7 @@ def test_a_form_that_answers_differently_blocks_the_push(
     assert export_checks(str(tmp_path / "without")) == []
 
 
+@pytest.mark.slow
 def test_a_published_tf1_module_keeps_both_graphs_and_has_the_trained_values(tmp_path: Path) -> None:
     tf1_trainable_modules.images(tmp_path / "images")
     root = open_to_train(str(tmp_path / "images"), VariableSelection()).loaded
@@ -187,6 +192,7 @@ def test_a_published_tf1_module_keeps_both_graphs_and_has_the_trained_values(tmp
     assert set(again.graphs) == {True, False}  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_published_tf1_module_with_partitioned_variables_is_restored_by_tf1(tmp_path: Path) -> None:
     tf1_trainable_modules.sentences(tmp_path / "sentences", tmp_path)
     root = open_to_train(str(tmp_path / "sentences"), VariableSelection()).loaded
@@ -202,6 +208,7 @@ def test_a_published_tf1_module_with_partitioned_variables_is_restored_by_tf1(tm
         np.testing.assert_array_equal(part, value)
 
 
+@pytest.mark.slow
 def test_variables_of_another_module_are_not_published(tmp_path: Path) -> None:
     original = hub_modules.endpoints(tmp_path / "module")
     others = list(reversed(variables_of(tf.saved_model.load(str(original)))))
@@ -267,6 +274,7 @@ def test_mistakes_in_the_section_are_found_with_the_file(tmp_path: Path, export:
     assert found == key and message in told
 
 
+@pytest.mark.slow
 def test_a_tf1_module_with_tables_is_refused_before_it_is_trained(tmp_path: Path) -> None:
     tf1_trainable_modules.sentences(tmp_path / "modules" / "words", tmp_path)
     tf1_trainable_modules.images(tmp_path / "modules" / "net")

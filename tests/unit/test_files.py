@@ -190,6 +190,7 @@ def test_an_archive_is_unpacked_and_its_digest_is_the_file_s(module: Path, tmp_p
     assert answers(path) == answers(str(module))
 
 
+@pytest.mark.slow
 def test_a_module_is_fetched_from_every_store(module: Path, tmp_path: Path, place: str) -> None:
     packed = archive(module, tmp_path / "mean.tar.gz", ".")
     storage.copy_tree(str(module), f"{place}/hubs/mean")
@@ -228,6 +229,7 @@ def test_a_hub_is_asked_once_and_then_its_cache(module: Path, tmp_path: Path, mo
     assert asked == ["/google/mean/1?tf-hub-format=compressed"]
 
 
+@pytest.mark.slow
 def test_an_address_that_is_no_hub_s_is_fetched_as_it_is_now(module: Path, tmp_path: Path) -> None:
     site = Site()
     other = make_model.saved(tmp_path / "other", make_model.Classifier())

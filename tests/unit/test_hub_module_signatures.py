@@ -133,6 +133,7 @@ def test_what_a_module_takes_and_gives(tmp_path: Path, takes, function: Callable
     np.testing.assert_allclose(given(path, hub(**options)), expected, rtol=2e-2 if takes.dtype == tf.float16 else 1e-4)
 
 
+@pytest.mark.slow
 def test_a_generator_with_nothing_but_a_signature(tmp_path: Path) -> None:
     takes = {"input_0": spec(tf.float32, None, None, None, 3)}
     made = hub_modules.signature(tmp_path, takes, lambda input_0: {"output_0": tf.repeat(1 - input_0, 2, axis=1)})
@@ -243,6 +244,7 @@ def test_a_keras_model_as_keras_writes_it(tmp_path: Path, how: str) -> None:
     np.testing.assert_allclose(given(path, hub()), next(iter(expected.values())), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_module_that_takes_a_list(tmp_path: Path) -> None:
     path = hub_modules.module(tmp_path, [IMAGES, IMAGES], lambda both: mean(both[0]) - mean(both[1]))
     wanted = hub(inputs={"inputs_0": "photo", "inputs_1": "wide"})

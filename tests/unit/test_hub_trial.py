@@ -142,6 +142,7 @@ def test_what_is_found_stays_with_its_picture_in_one_structure(modules: Path, tm
     np.testing.assert_allclose([said["mean"] for said in kept], [said["mean"] for said in found])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["Words", "RaggedWords"])
 def test_words_stay_with_their_text(modules: Path, tmp_path: Path, module: str) -> None:
     (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))

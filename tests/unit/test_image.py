@@ -59,6 +59,7 @@ def test_every_format_in_grey_and_colour_is_what_pillow_decodes(
         np.testing.assert_allclose(got, expected, atol=tolerance)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 255), st.tuples(st.integers(1, 12), st.integers(1, 12)), st.integers(-3, 3), st.integers(1, 4))
 @settings(deadline=None, max_examples=25)
 def test_a_flat_image_becomes_its_value_in_the_range_at_any_size(
@@ -215,6 +216,7 @@ def test_what_is_no_image_is_an_error(encoded: bytes) -> None:
         decode(feature(), tf.constant(encoded))
 
 
+@pytest.mark.slow
 @given(st.tuples(st.integers(1, 60), st.integers(1, 60)), st.sampled_from([0.1, 0.5, 0.875, 0.999, 1.0]))
 @settings(deadline=None, max_examples=40)
 def test_central_crop_is_tensorflow_s(shape: tuple, share: float) -> None:

@@ -25,6 +25,7 @@ from tests.support import example_data
 from tests.support.ingestion import CONTRACT, FEATURES, PNG, ingest_to, job
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["", "GZIP"])
 @pytest.mark.usefixtures("in_no_python")
 def test_every_record_is_in_one_split_in_its_order(tmp_path: Path, compression: str) -> None:
@@ -87,6 +88,7 @@ def test_a_clean_file_of_one_split_is_copied(tmp_path: Path, compression: str) -
     assert part.digest == file_digest(str(tmp_path / "out/train"))
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> None:
     task = job(example_data.write_tfrecord(tmp_path / "in", example_data.labelled(20)))
     example_data.write_tfrecord(tmp_path / "in", example_data.labelled(21))

@@ -123,6 +123,7 @@ def test_a_quantity_is_learned_as_a_number(tmp_path: Path) -> None:
     assert said in " ".join(output.read_text().split())
 
 
+@pytest.mark.slow
 def test_init_with_a_module(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", labelled(40))
     mean_colour(tmp_path / "module")
@@ -147,6 +148,7 @@ def boxed(count: int, several: bool = False) -> list[bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_a_box_in_each_picture_is_told_with_its_class(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", boxed(40))
     mean_colour(tmp_path / "module")
@@ -160,6 +162,7 @@ def test_a_box_in_each_picture_is_told_with_its_class(tmp_path: Path) -> None:
     assert file.evaluation.thresholds.keys() == {"mean_iou"}
 
 
+@pytest.mark.slow
 def test_of_several_boxes_in_a_picture_the_label_must_be_named(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", boxed(40, several=True))
     mean_colour(tmp_path / "module")

@@ -95,6 +95,7 @@ def test_changed_images_differ_from_epoch_to_epoch_and_not_from_run_to_run() -> 
     np.testing.assert_array_equal(views(1, 2), [second, third])
 
 
+@pytest.mark.slow
 def test_the_time_that_is_waited_for_input_is_added_up() -> None:
     def slowly(number: tf.Tensor) -> tf.Tensor:
         return tf.py_function(lambda value: (time.sleep(0.02), value)[1], [number], tf.int64)

@@ -116,6 +116,7 @@ def test_names_are_shown_as_they_are_and_not_as_markup(tmp_path: Path) -> None:
         assert name in shown
 
 
+@pytest.mark.slow
 def test_what_is_no_module_is_named_with_what_to_do(tmp_path: Path) -> None:
     serving = make_model.served(tmp_path / "serving")
     shutil.copytree(serving / "1", serving / "12")
@@ -145,6 +146,7 @@ def test_what_is_no_module_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert "not a hub module: there is no saved_model.pb in this folder" in refused(tmp_path / "empty")
 
 
+@pytest.mark.slow
 def test_our_own_export_with_its_head_is_inspected_from_an_archive(tmp_path: Path) -> None:
     whole = hub_modules.mean_colour(tmp_path / "whole")
     make_model.saved(whole / "assets.extra" / "head", make_model.Lengths())

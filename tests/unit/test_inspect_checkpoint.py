@@ -53,6 +53,7 @@ def test_a_checkpoint_of_tf1_is_listed_by_its_path_and_by_its_folder(
     ]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_keras_is_listed_with_its_optimizer(tmp_path: Path) -> None:
     model = tf.keras.Sequential([tf.keras.layers.Input([4]), tf.keras.layers.Dense(3, name="last")])
     model.compile(tf.keras.optimizers.SGD(momentum=0.5), "mse")
@@ -94,6 +95,7 @@ def test_parameters_are_counted_by_part() -> None:
     assert sum(each.trainable + each.frozen for each in counts) == model.count_params()
 
 
+@pytest.mark.slow
 def test_parameters_of_a_model_and_of_a_module_are_shown(tmp_path: Path) -> None:
     path = hub_modules.mean_colour(tmp_path / "module")
     content = inspected(path)

@@ -62,6 +62,7 @@ def test_a_mistake_in_the_file_is_told_at_its_line(tmp_path: Path, said: str, ke
     assert re.search(message, diagnostic.message), diagnostic.message
 
 
+@pytest.mark.slow
 def test_the_step_is_there_where_the_file_says_so(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
     path.write_text(FILE.partition("  kserve")[0])

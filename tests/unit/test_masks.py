@@ -125,6 +125,7 @@ def test_a_wrong_mask_is_told(tmp_path, mask: np.ndarray, label: dict, fault: st
         assert fault in found[0].reason
 
 
+@pytest.mark.slow
 def test_records_that_were_set_aside_before_are_passed_over(tmp_path) -> None:
     picture = example_data.random_image(0, 6, 8)
     without_mask, without_picture = (

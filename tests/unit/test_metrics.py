@@ -78,6 +78,7 @@ def values(metrics: Sequence[tf.keras.metrics.Metric]) -> dict[str, float]:
     return {metric.name: float(metric.result()) for metric in metrics}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("case", list(CASES))
 def test_every_metric_of_classes_is_that_of_scikit_learn(case: str, weighted: bool) -> None:
@@ -102,6 +103,7 @@ def test_every_metric_of_classes_is_that_of_scikit_learn(case: str, weighted: bo
     assert all(math.isnan(value) or value == 0 for value in values(metrics).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(CASES))
 def test_results_of_parts_add_up_after_a_round_trip_through_the_configuration(case: str) -> None:
     """TFMA creates metrics from their configuration, and adds up their states."""
@@ -170,6 +172,7 @@ def test_iou_of_pixels_and_boxes_is_that_of_numpy() -> None:
         assert float(metric.result()) == pytest.approx(iou)
 
 
+@pytest.mark.slow
 def test_curves_have_the_named_metrics_and_a_name_may_contain_anything(tmp_path: Path) -> None:
     task, target, outputs = CASES["class"]
     training = Training(epochs=1, metrics=("f1(a cat)", "auc(dog (big))", "pr_auc"), best="val_top_2_accuracy")

@@ -31,6 +31,7 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tuned", "is_on", "is_trained"),
     [

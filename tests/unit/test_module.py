@@ -54,6 +54,7 @@ def test_a_reusable_saved_model(reusable: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_keras_model_saved_as_a_module(tmp_path: Path) -> None:
     leave_libraries_alone()
     layers = tf.keras.layers
@@ -179,6 +180,7 @@ def seen(channels: int) -> np.ndarray:
     return pixels(channels).astype(np.float32) / 255
 
 
+@pytest.mark.slow
 def test_a_backbone_of_each_form_gives_what_numpy_says(reusable: Path, signatures: Path, tf1: Path) -> None:
     colour, grey = seen(3), seen(1)
     fed = {"photo": tf.constant(pixels(3)), "grey": tf.constant(pixels(1))}
@@ -217,6 +219,7 @@ def mean(images: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(images, [1, 2])
 
 
+@pytest.mark.slow
 def test_the_output_of_a_list_that_is_named_is_the_one_used(tmp_path: Path) -> None:
     @tf.function(input_signature=[spec(None, 8, 8, 3)])
     def call(self, images):
@@ -242,6 +245,7 @@ def test_a_module_that_takes_a_mapping_of_one_tensor(tmp_path: Path) -> None:
     np.testing.assert_allclose(got, seen(3).mean(axis=(1, 2)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_of_several_traces_the_one_that_fits_is_taken(tmp_path: Path) -> None:
     @tf.function
     def call(self, images, training=False):

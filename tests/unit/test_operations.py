@@ -88,6 +88,7 @@ def test_a_package_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch)
         operations.provide(["SentencepieceOp"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["reusable", "keras", "tf1"])
 def test_variables_are_read_as_tensorflow_loads_them(tmp_path: Path, how: str) -> None:
     path = {

@@ -46,6 +46,7 @@ def reached(waits: dict[str, set[str]], task: str) -> set[str]:
     return set().union(*({each} | reached(waits, each) for each in waits[task]))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_tasks_wait_for_all_that_they_did_and_say_no_more_than_needed(data: st.DataObject) -> None:
     names = [f"T{number}" for number in range(6)]

@@ -79,6 +79,7 @@ def test_order_and_keys_are_those_of_the_input_whatever_shards_and_workers(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 def test_what_is_printed_is_what_is_written(project: Path, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     whole = predict(project / "serving", project / "in" / "[ab].*", project / "in" / "c.jsonl", "--key", "id", "--json")
@@ -159,6 +160,7 @@ def mixed(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [None, 1, 5])
 def test_bad_records_are_listed_and_the_others_answered(
     project: Path, mixed: Path, tmp_path: Path, shards: int | None

@@ -253,6 +253,7 @@ def test_images_in_json_are_in_base_64(modules: Path, photos: Path, tmp_path: Pa
     assert [said["default"] for said in found] == [said["default"] for said in same]
 
 
+@pytest.mark.slow
 def test_an_image_that_does_not_decode_is_bad_and_the_others_are_answered(modules: Path, tmp_path: Path) -> None:
     for number in range(6):
         content = example_data.random_image(number)
@@ -266,6 +267,7 @@ def test_an_image_that_does_not_decode_is_bad_and_the_others_are_answered(module
     assert str(result.exception) == f"{tmp_path}/2.png: it cannot be predicted on: {listed[0]['reason'][27:]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "arguments", "says"),
     [

@@ -248,6 +248,7 @@ def test_a_copy_that_was_cut_short_is_made_whole(destination: str, tmp_path: Pat
     assert tree_digest(f"{destination}/1") == tree_digest(model)
 
 
+@pytest.mark.slow
 def test_a_version_in_a_store_is_never_overwritten(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even by a process that believes it holds the lease, and that the number is free."""
     first, second = model_of(tmp_path / "first", "1"), model_of(tmp_path / "second", "2")

@@ -108,6 +108,7 @@ def test_an_operation_is_found_in_any_function(tmp_path: Path, function: Callabl
     assert reach(hub_modules.module(tmp_path / "module", NUMBERS, function)) == expected
 
 
+@pytest.mark.slow
 def test_a_module_that_prints_and_has_variables_reaches_nothing(tmp_path: Path) -> None:
     def prints(numbers: tf.Tensor) -> tf.Tensor:
         tf.print(numbers)

@@ -283,6 +283,7 @@ EMPTY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
@@ -335,6 +336,7 @@ def test_a_record_with_another_class_or_type_among_several_is_named(tmp_path: Pa
     assert sorted(itertools.chain.from_iterable(written.values())) == sorted(records[:30] + records[31:])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_no_python")
 @pytest.mark.parametrize(
     ("first", "kind"),

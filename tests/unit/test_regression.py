@@ -168,6 +168,7 @@ class Doubles(tf.Module):
         return self.answer(x)
 
 
+@pytest.mark.slow
 def test_predict_gives_and_shows_values(tmp_path: Path) -> None:
     model = Doubles()
     signatures = {"serving_default": model.serving_default, "predict": model.predict}
@@ -192,6 +193,7 @@ class Seconds(Doubles):
         return {"value": tf.constant(1.6e9, tf.float64) + tf.cast(x, tf.float64)}
 
 
+@pytest.mark.slow
 def test_tfrecords_of_predictions_hold_all_digits_of_a_value(tmp_path: Path) -> None:
     make_model.served_as(tmp_path / "serving", Seconds())
     path = example_data.write_tfrecord(

@@ -93,6 +93,7 @@ def test_the_right_ones_are_the_first_of_each_class(known) -> None:
     }
 
 
+@pytest.mark.slow
 def test_batches_change_nothing(known, tmp_path: Path, monkeypatch) -> None:
     labels, candidate, serving, _ = known
     monkeypatch.setattr("hubline.report.scores.PER_BATCH", 28)
@@ -103,6 +104,7 @@ def test_batches_change_nothing(known, tmp_path: Path, monkeypatch) -> None:
     np.testing.assert_array_equal(pieces.confusion, once.confusion)
 
 
+@pytest.mark.slow
 def test_with_very_many_classes_there_are_samples_and_no_charts_of_classes(tmp_path: Path) -> None:
     labels = np.arange(40)
     found = predictions(tmp_path, labels, make_report.scores(0, labels, 1001))
@@ -124,6 +126,7 @@ def test_each_sample_has_the_picture_and_origin_of_its_own_record(tmp_path: Path
     assert {sample.record < 25 for sample in (*shown.right, *shown.wrong)} == {True, False}
 
 
+@pytest.mark.slow
 def test_large_pictures_become_small_ones_and_broken_ones_none(tmp_path: Path) -> None:
     labels = np.zeros(make_report.RECORDS, int)
     folder = make_report.examples(tmp_path, labels)
@@ -184,6 +187,7 @@ def test_a_column_that_is_compared_stands_beside_its_baseline_the_drifted_first(
     assert "train hour warning every value is 3, in 400 of 400 records" in text
 
 
+@pytest.mark.slow
 def test_values_that_are_no_numbers_count_as_missing_and_spoil_no_chart(tmp_path: Path) -> None:
     values = [float("nan")] * 10 + [float("inf"), float("-inf")] + [1.0, 2.0] * 20
     made = make_statistics.statistics(tmp_path, {"train": [make_statistics.rows(52, x=values)]})
@@ -249,6 +253,7 @@ def test_nothing_that_users_name_becomes_markup_and_nothing_is_fetched(whole) ->
     assert len(places) > 10 and all(place.startswith(("data:", "#")) for place in places)
 
 
+@pytest.mark.slow
 def test_the_page_of_a_failed_run_shows_the_step_its_error_and_what_there_is(whole, tmp_path: Path) -> None:
     report, _, _ = whole
     failed = RunReport(
@@ -291,6 +296,7 @@ def test_a_page_that_cannot_be_made_fails_no_run(tmp_path: Path, capfd) -> None:
     assert "manifest.json" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_names_the_newest_page(tmp_path: Path) -> None:
     file = make_project(tmp_path)
     none = CliRunner().invoke(app, ["report", str(file)])

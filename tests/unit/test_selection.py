@@ -150,6 +150,7 @@ def task(path: Path, split: HashSplit | None, **selection: Any) -> Job:
     return job(path, split).model_copy(update={"contract": CONTRACT, "where": WHERE, **selection})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "how"),
     [
@@ -193,6 +194,7 @@ def example_number(serialized: bytes) -> int:
     return tf.train.Example.FromString(serialized).features.feature["number"].int64_list.value[0]
 
 
+@pytest.mark.slow
 def test_where_may_leave_nothing_of_a_file(tmp_path: Path) -> None:
     old = [record({"x": 1.0, "town": "ulm", "year": [1990], "number": n}) for n in range(20)]  # without a label
     path = example_data.write_tfrecord(tmp_path / "in", old)
@@ -218,6 +220,7 @@ def test_a_column_of_another_type_is_named(tmp_path: Path, columns: dict[str, An
         ingest_to(tmp_path / "out", task(path, None))
 
 
+@pytest.mark.slow
 def test_small_files_count_what_each_lost(tmp_path: Path) -> None:
     tables = [rows(40, seed) for seed in range(3)]
     jobs = [
@@ -238,6 +241,7 @@ def taken(path: Path, below: int | None, folder: Path) -> list[bytes]:
     return list(itertools.chain.from_iterable(written[name] for name in SPLITS))
 
 
+@pytest.mark.slow
 def test_a_share_is_taken_of_every_split_and_larger_shares_hold_smaller_ones(tmp_path: Path) -> None:
     records = [example_data.record(number=n) for n in range(5000)]
     path = example_data.write_tfrecord(tmp_path / "in", records)
@@ -253,6 +257,7 @@ def test_a_share_is_taken_of_every_split_and_larger_shares_hold_smaller_ones(tmp
     assert sorted(again) == sorted(some)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100, derandomize=True)
 @given(st.lists(st.integers(0, 60), max_size=40), st.integers(1, 30), st.integers(1, 4))
 def test_a_count_takes_the_smallest_hashes_and_equal_ones_together(numbers: list[int], count: int, parts: int) -> None:
@@ -265,6 +270,7 @@ def test_a_count_takes_the_smallest_hashes_and_equal_ones_together(numbers: list
     assert bound is not None or len(numbers) <= count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", [False, True])
 def test_the_smallest_hashes_of_files_are_those_of_the_records_that_where_keeps(tmp_path: Path, damaged: bool) -> None:
     tables = [rows(200, seed) for seed in range(2)]

@@ -25,6 +25,7 @@ def asked(request: Any, signature: str) -> Any:
     return request
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "scores"),
     [(Classes(NAMES), softmax(LOGITS)), (Multilabel(NAMES, 0.5), 1 / (1 + np.exp(-LOGITS)))],
@@ -38,6 +39,7 @@ def test_a_classify_request_gets_every_class_with_its_score(tmp_path: Path, task
     np.testing.assert_allclose([[each.score for each in one.classes] for one in found], scores, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_regress_request_gets_the_number_in_the_unit_of_the_label(tmp_path: Path) -> None:
     path = export(tmp_path / "1", Regression(lambda raw, dtype: tf.cast(raw, dtype) * 10 + 1000))
     response = model_server.regress(path, asked(regression_pb2.RegressionRequest(), "regress"))
@@ -52,6 +54,7 @@ class WholePixels(Pixels):
         return answer
 
 
+@pytest.mark.slow
 def test_a_model_has_only_the_signatures_that_its_label_allows(tmp_path: Path) -> None:
     tasks = {
         "class": Classes(NAMES),
@@ -63,6 +66,7 @@ def test_a_model_has_only_the_signatures_that_its_label_allows(tmp_path: Path) -
     assert own == {"class": {"classify"}, "number": {"regress"}, "pixels": set()}
 
 
+@pytest.mark.slow
 def test_the_fingerprint_follows_the_method_names(tmp_path: Path) -> None:
     path = export(tmp_path / "1", Classes(NAMES))
 

@@ -64,6 +64,7 @@ def test_a_file_is_ingested_and_names_itself(place: str, tmp_path: Path, tempora
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_small_files_are_ingested_as_one(place: str, tmp_path: Path) -> None:
     records = example_data.labelled(6)
     for number in range(3):
@@ -91,6 +92,7 @@ def test_records_are_read_and_damage_is_named(place: str, tmp_path: Path, tempor
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_restored(place: str, tmp_path: Path) -> None:
     def model(value: float) -> TunedModel:
         given = tf.keras.Input([2])

@@ -58,6 +58,7 @@ def test_a_file_has_its_size_and_another_time_or_version_once_it_is_written_agai
     assert storage.stat(f"{place}/file") != first
 
 
+@pytest.mark.slow
 def test_a_new_file_is_written_by_one_of_many(place: str) -> None:
     if place.startswith("memory:"):
         assert [storage.write_new(f"{place}/mark", content) for content in (b"1", b"2")] == [True, False]

@@ -69,6 +69,7 @@ def test_a_file_that_was_never_trained_has_nothing_to_open(tmp_path: Path) -> No
         pytest.fail("TensorBoard was started")
 
 
+@pytest.mark.slow
 def test_tensorboard_says_why_it_does_not_start(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
     write_events(f"{tmp_path}/.hubline/tiny/artifacts/Trainer/model_run/3")

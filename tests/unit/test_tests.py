@@ -52,6 +52,7 @@ def test_tests_use_public_names_of_the_product() -> None:
     assert found == KNOWN, "make it a parameter or a public name"
 
 
+@pytest.mark.slow
 def test_what_several_files_of_tests_use_is_in_support() -> None:
     found = {
         str(path.relative_to(TESTS)): node.module

@@ -233,6 +233,7 @@ def test_limits_are_refused(tmp_path: Path, build: Callable, says: str) -> None:
         try_out(IMAGES, open_to_train(str(path), VariableSelection()), FEATURES, VariableSelection())
 
 
+@pytest.mark.slow
 def test_updates_of_other_signatures_are_left_out(tmp_path: Path) -> None:
     def build(training: bool) -> modules.Signatures:
         signatures = {}
@@ -255,6 +256,7 @@ def test_updates_of_other_signatures_are_left_out(tmp_path: Path) -> None:
     np.testing.assert_allclose(after["default/moving:0"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_mode_needs_a_graph_for_it(tmp_path: Path) -> None:
     path, tuned = modules.images(tmp_path / "m", trains=False), VariableSelection(training_mode=True)
     with pytest.raises(UserError, match="needs a graph with the tag `train`, but there is none; remove training_mode"):

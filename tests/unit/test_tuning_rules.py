@@ -96,6 +96,7 @@ def test_an_impossible_search_is_refused_with_line_and_key(tmp_path: Path, lines
     assert said in first
 
 
+@pytest.mark.slow
 def test_of_many_values_all_pairs_are_checked(tmp_path: Path) -> None:
     lines = [f"training.optimizer.{key}: {{uniform: [0.1, 0.9]}}" for key in ("beta_1", "beta_2", "epsilon")]
     lines += ["model.head.hidden: {choice: [[1], [2], [3], [4], [5], [6], [7], [8], [9], [10], [11], [12]]}"]
@@ -119,6 +120,7 @@ def test_the_tuner_is_placed_as_the_trainer_is() -> None:
     assert Kubeflow.model_validate({"steps": {"Tuner": {"gpus": 2}}}).placement("Trainer").gpus == 0
 
 
+@pytest.mark.slow
 def test_check_reads_a_search_without_tensorflow(tmp_path: Path) -> None:
     assert mistakes(tmp_path, "training.seed: {int: [1, 5]}") == []
     program = (

@@ -62,6 +62,7 @@ def trained(task: Task) -> Trial:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search_by", ["random", "grid", "hyperband", "bayesian"])
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_the_same_search_has_the_same_trials_also_when_it_is_interrupted(
@@ -82,6 +83,7 @@ def test_the_same_search_has_the_same_trials_also_when_it_is_interrupted(
         assert trial.values[HIDDEN] in ([4], [8, 2], [])
 
 
+@pytest.mark.slow
 def test_another_seed_has_other_trials(tmp_path: Path) -> None:
     one, other = (search(tune(seed=seed), EPOCHS, str(tmp_path / str(seed)), Trainings()) for seed in (0, 1))
     assert one.trials[0].values != other.trials[0].values
@@ -109,6 +111,7 @@ def test_a_grid_has_every_combination_once(tmp_path: Path) -> None:
     assert all(type(one["training.batch_size"]) is int for one in done)
 
 
+@pytest.mark.slow
 def test_a_bayesian_search_learns_from_its_trials(tmp_path: Path) -> None:
     def reversed_run(tasks: Sequence[Task]) -> Iterator[Trial]:
         for task in tasks:

@@ -153,6 +153,7 @@ def test_examples_and_sequence_examples_give_the_same_in_every_way(tmp_path: Pat
 BAD = [clip(5, 2)[0][:60]]
 
 
+@pytest.mark.slow
 def test_frames_that_are_not_taken_are_never_decoded(tmp_path: Path) -> None:
     features: Features = {"clip": video(frames=1, sample="middle")}
     records = [
