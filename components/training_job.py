@@ -20,6 +20,7 @@ from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.summary import Summarizer
 from hubline.preprocessing.transform import raw_columns
+from hubline.trainer import devices
 from hubline.trainer.backbones.config import Backbones
 from hubline.trainer.checkpoint_files import checkpoint_digest
 from hubline.trainer.config.hubs import Hubs
@@ -44,11 +45,14 @@ def training_job(input_dict: dict, exec_properties: dict[str, Any], model_run: s
         export: Folder for the SavedModel.
 
     Raises:
+        RunError: if a GPU that was asked for isn't there.
         DataError: if the source of the warm start or of the loss has changed since the run began.
     """
+    training = Training.model_validate_json(exec_properties["training"])
+    devices.check(training.devices)
+    devices.prepare(training.devices)
     pinned = _pinned(exec_properties["warm_start"])
     _check_unchanged(pinned)
-    training = Training.model_validate_json(exec_properties["training"])
     if isinstance(training.loss, CustomLoss) and source_digest(training.loss) != exec_properties["loss_source"]:
         raise DataError("training.loss: the source of the function has changed since the run began; run again")
     rows = EmbeddedRows.read(artifact_utils.get_single_uri(input_dict["rows"]))

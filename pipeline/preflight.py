@@ -169,7 +169,8 @@ def _looks_to_train(file: PipelineFile) -> Looks:
         tuned = file.model.tuned(name)
         if tuned is not None and not is_remote(mirrored(hub.handle)):
             key = ("variables",) if tuned.variables else ("last",) if tuned.last else ()
-            yield ("model", "fine_tune", name, *key), partial(_look_at_variables, hub, tuned)
+            several = (file.training.devices.count or 1) > 1
+            yield ("model", "fine_tune", name, *key), partial(_look_at_variables, hub, tuned, several)
     for name, backbone in file.backbones.items():
         weights = backbone.weights_file
         if weights is None or not is_remote(weights):
@@ -271,15 +272,17 @@ def _look_for_tables(hub: Hub) -> None:
         raise UserError(f"{hub.handle}: a TF1 module with tables of its own can't be frozen; remove frozen_graph")
 
 
-def _look_at_variables(hub: Hub, tuned: VariableSelection) -> None:
+def _look_at_variables(hub: Hub, tuned: VariableSelection, on_several: bool) -> None:
     from hubline.trainer.saved_model import to_train
-    from hubline.trainer.tf1.limits import check_module
+    from hubline.trainer.tf1.limits import ON_ONE_DEVICE, check_module
 
     saved = _module_of(hub)
     if saved is None:
         return
     to_train(saved.variables, tuned)
     if saved.format == "TF1":
+        if on_several:
+            raise UserError(ON_ONE_DEVICE)
         check_module(saved.graph, saved.training_graph, hub.signature, tuned.training_mode)
 
 

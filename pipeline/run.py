@@ -144,6 +144,12 @@ def _built(file: AnyFile, pins: AnyPins, listeners: Sequence[Listener], places: 
         from hubline.pipeline.local import Run
     interruption.check()
     check(file, pins)
+    if isinstance(file, PipelineFile):
+        # Imported here because it imports TensorFlow. Some settings take effect only before the first step starts it.
+        from hubline.trainer import devices
+
+        devices.check(file.training.devices)
+        devices.prepare(file.training.devices)
     return Run(build(file, pins, places), listeners, places, file.beam.arguments())
 
 

@@ -119,9 +119,12 @@ class Checkpoint:
         """
         self._folder, self._scratch, self._keep = folder, scratch, keep
         # The model itself is left out because it tracks metrics, whose state must not carry over to the next epoch.
+        # Of a distributed state, TensorFlow would save that of one replica.
+        local_results = model.distribute_strategy.experimental_local_results
+        generators = [*random_generators(model), *model.module_generators]
         self._parts = tf.train.Checkpoint(
             optimizers=[model.optimizer, *model.layer_optimizers.values()],
-            generators=[*random_generators(model), *model.module_generators],
+            generators=[state for generator in generators for state in local_results(generator.state)],
             averages=[] if model.average is None else [model.average.step, *model.average.averages],
             state=state,
             **{ATTRIBUTE: named_variables(model)},

@@ -38,8 +38,9 @@ class Position(tf.keras.callbacks.Callback):
         """
         super().__init__()
         self._step, self._together = step, together
-        self.epoch = tf.Variable(epoch, dtype=tf.int64, trainable=False)
-        self.skipped = tf.Variable(step - step % together, dtype=tf.int64, trainable=False)
+        with tf.device("CPU"):  # where datasets run
+            self.epoch = tf.Variable(epoch, dtype=tf.int64, trainable=False)
+            self.skipped = tf.Variable(step - step % together, dtype=tf.int64, trainable=False)
         """Batches that are skipped at the beginning of the epoch."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -23,7 +23,7 @@ from hubline.trainer.interrupt import StopWhenInterrupted
 from hubline.trainer.job import Job, Split
 from hubline.trainer.memo import NoMemo
 from hubline.trainer.metrics.in_training import training_metrics
-from hubline.trainer.model import TunedModel
+from hubline.trainer.model import Parts, TunedModel
 from hubline.trainer.nan_trace import cause
 from hubline.trainer.optimizers import keras_rate, optimizer
 from hubline.trainer.penalty import Penalty
@@ -77,7 +77,8 @@ class Fit:
         self._penalty = 0.0
         self._weights = example_weights(job, start.task, start.transform, notes)
         self._tuned_since: dict[str, int] = {}
-        self._average = None if job.training.ema is None else WeightAverage(job.training.ema)
+        with start.parts.whole.distribute_strategy.scope():
+            self._average = None if job.training.ema is None else WeightAverage(job.training.ema)
 
     def train_all(self, checkpoints: str) -> list[str]:
         """Trains all phases, or the rest of them.
@@ -149,7 +150,9 @@ class Fit:
             checkpoints: Folder of its checkpoint, which survives an interrupted run.
         """
         first = len(self.history)
-        model, state = self._compiled(phase), PhaseState(total_steps=first * self._pace.steps)
+        with self._parts.whole.distribute_strategy.scope():
+            model = self._compiled(phase)
+        state = PhaseState(total_steps=first * self._pace.steps)
         keep = self._job.training.checkpoints.max_to_keep
         checkpoint = Checkpoint(checkpoints, self._scratch, model, state, *([] if keep is None else [keep]))
         self._note_penalty(model, first)  # before restoring, so that a resumed run notes the same
@@ -172,14 +175,15 @@ class Fit:
         if self._average is not None:
             self._average.apply()
 
-    def judge(self, last: Phase) -> None:
+    def judge(self, last: Phase, trained: Parts) -> None:
         """Adds notes if the model learned nothing.
 
         Args:
             last: The last phase.
+            trained: The trained model.
         """
         losses = [metrics["loss"] for metrics in self.history]
-        model = self._model(last)
+        model = _model_of(last, trained)
         data = batches(self._job, self._task, self._transform, self._job.validation, "", last, epoch=None)
         for note in [stands_still(losses), *constant(self._task, model, data)]:
             if note is not None:
@@ -189,7 +193,8 @@ class Fit:
         job, first = self._job, len(self.history)
         done, end = first + len(state.history), first + phase.end - phase.first
         position = Position(done, state.step, together(phase, job.training.batch_size))
-        waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        with tf.device("CPU"):  # where datasets run
+            waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         train_data = self._data(phase, position)
         validation_data = self._data(phase)
         if state.step:
@@ -250,14 +255,9 @@ class Fit:
     def _cause(self, phase: Phase, split: Split, what: str) -> Exception:
         return cause(self._job, self._task, self._parts, self._transform, phase, split, what)
 
-    def _model(self, phase: Phase) -> TunedModel:
-        model = self._parts.on_vectors if phase.on_vectors else self._parts.whole
-        assert model is not None  # a label that needs images has no phase on vectors
-        return model
-
     def _compiled(self, phase: Phase) -> TunedModel:
         """The model that a phase trains, with new optimizers."""
-        job, model = self._job, self._model(phase)
+        job, model = self._job, _model_of(phase, self._parts)
         for name, backbone in self._parts.backbones.items():
             backbone.trainable = name in phase.tuned
         config, before = job.training.optimizer, len(self.history) * self._pace.steps
@@ -281,6 +281,7 @@ class Fit:
             metrics=training_metrics(job.training, job.label, self._task),
             weighted_metrics=[],  # none: metrics count every record once
             steps_per_execution=_steps_per_call(phase),
+            jit_compile=job.training.devices.jit_compile,
         )
         return model
 
@@ -343,6 +344,12 @@ class Fit:
     def _note(self, note: Note) -> None:
         self._notes.append(note)
         _LOGGER.log(logging.WARNING if note.is_warning else logging.INFO, "%s", note.text)
+
+
+def _model_of(phase: Phase, parts: Parts) -> TunedModel:
+    model = parts.on_vectors if phase.on_vectors else parts.whole
+    assert model is not None  # a label that needs images has no phase on vectors
+    return model
 
 
 def _steps_per_call(phase: Phase) -> int:

@@ -52,9 +52,10 @@ class HubLayer(tf.keras.layers.Layer):
         Raises:
             UserError: if the module doesn't fit the features, or has none of the variables in `tuned`.
         """
-        super().__init__(name=f"hub_{name}", trainable=tuned is not None)
+        super().__init__(name=f"hub_{name}", trainable=tuned is not None, dtype="float32")
         self._features = sorted(set(hub.inputs.values()))
-        self._layer = tf_hub.KerasLayer(HubCallable(hub, module, features, tuned), trainable=tuned is not None)
+        called = HubCallable(hub, module, features, tuned)
+        self._layer = tf_hub.KerasLayer(called, trainable=tuned is not None, dtype="float32")
 
     @property
     def generator(self) -> tf.random.Generator | None:

@@ -210,12 +210,15 @@ def _in_batches(size: int, inputs: Tensors, label: tf.Tensor) -> tf.data.Dataset
     """Splits a large batch into batches."""
 
     def rows_from(start: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
-        return tf.nest.map_structure(lambda values: _rows(values, start, size), (inputs, label))
+        return tf.nest.map_structure(lambda values: rows_of(values, start, size), (inputs, label))
 
     return tf.data.Dataset.range(0, tf.shape(label, tf.int64)[0], size).map(rows_from)
 
 
-def _rows(values: tf.Tensor | tf.SparseTensor, start: tf.Tensor, count: int) -> tf.Tensor | tf.SparseTensor:
+def rows_of(
+    values: tf.Tensor | tf.SparseTensor, start: tf.Tensor | int, count: tf.Tensor | int
+) -> tf.Tensor | tf.SparseTensor:
+    """Consecutive examples of a batch."""
     if isinstance(values, tf.SparseTensor):
         return tf.sparse.slice(values, tf.stack([start, 0]), tf.stack([count, values.dense_shape[1]]))
     return values[start : start + count]

@@ -21,6 +21,8 @@ from hubline.trainer.embeddings import column
 from hubline.trainer.hub_layer import HubLayer
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.penalty import Penalty
+from hubline.trainer.precision import in_float32, loss_scaled, scaled, unscaled
+from hubline.trainer.replicas import share_of_loss
 from hubline.trainer.standardize import Standardization
 from hubline.trainer.tf1.module import open_to_train
 from hubline.trainer.weight_average import WeightAverage
@@ -117,7 +119,7 @@ def head_of(
     def raw(of_modules: Tensors) -> tf.Tensor:
         sides = [*(in_order[name](vector) for name, vector in of_modules.items()), *deep]
         parts = [*wide, *([joined(_concatenated(sides))] if sides else [])]
-        return parts[0] if len(parts) == 1 else tf.keras.layers.Add()(parts)
+        return in_float32(parts[0] if len(parts) == 1 else tf.keras.layers.Add()(parts))
 
     return raw, standardized
 
@@ -140,7 +142,7 @@ def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], featur
         {output: Standardization(f"standardized_{output}") for output in maps} if model.head.standardize else {}
     )
     brought = {output: standardized[output](values) if standardized else values for output, values in maps.items()}
-    whole = TunedModel(fed, decode(model.head, brought, pictures.size, outputs), name="hubline")
+    whole = TunedModel(fed, in_float32(decode(model.head, brought, pictures.size, outputs)), name="hubline")
     return Parts(backbones={name: backbone}, whole=whole, on_vectors=None, standardized=standardized)
 
 
@@ -199,7 +201,7 @@ class TunedModel(tf.keras.Model):
     def tune(self, optimizers: Mapping[str, tf.keras.optimizers.Optimizer]) -> None:
         """Assigns optimizers to layers by name; the optimizer of `compile` handles the rest. Call this before
         `compile`."""
-        self.layer_optimizers = dict(optimizers)
+        self.layer_optimizers = {name: loss_scaled(one, self.dtype_policy) for name, one in optimizers.items()}
 
     def compile(self, **options: Any) -> None:
         """Also creates the optimizers' variables: created in the first step, they would cause a second tracing."""
@@ -220,8 +222,16 @@ class TunedModel(tf.keras.Model):
         """
         targets = tf.zeros([1, *target.shape[1:]], target.dtype)
         predictions = tf.zeros([1, *self.output_shape[1:]])
-        self.compute_loss(None, targets, predictions)
-        self.compute_metrics(None, targets, predictions, None)
+
+        def update() -> None:
+            self.compute_loss(None, targets, predictions)
+            self.compute_metrics(None, targets, predictions, None)
+
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            with self.distribute_strategy.scope():
+                self.distribute_strategy.run(update)
+        else:
+            update()
         self.reset_metrics()
 
     @property
@@ -237,13 +247,15 @@ class TunedModel(tf.keras.Model):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """A training step that updates each variable with the optimizer it belongs to."""
         inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
+        shares = self._shares()
+        optimizers = [each for each, _ in shares]
         with tf.GradientTape() as tape:
             predictions = self(inputs, training=True)
             loss = self.compute_loss(inputs, labels, predictions, weights)
-        shares = self._shares()
-        gradients = iter(tape.gradient(loss, [variable for _, variables in shares for variable in variables]))
-        for each, variables in shares:
-            each.apply_gradients([(next(gradients), variable) for variable in variables])
+            loss = scaled(optimizers, share_of_loss(loss, self.losses, tf.shape(labels)[0]))
+        gradients = unscaled(optimizers, tape.gradient(loss, [variables for _, variables in shares]))
+        for (each, variables), of_each in zip(shares, gradients, strict=True):
+            each.apply_gradients(zip(of_each, variables, strict=True))
         if self.average is not None:
             self.average.update()
         return self.compute_metrics(inputs, labels, predictions, None)

@@ -33,7 +33,7 @@ class Standardization(tf.keras.layers.Layer):
 
     def __init__(self, name: str) -> None:
         """A layer that changes nothing until it is adapted."""
-        super().__init__(name=name, trainable=False)
+        super().__init__(name=name, trainable=False, dtype="float32")  # float16 ends at 65,504
         self.supports_masking = True
 
     def build(self, shape: tf.TensorShape) -> None:

@@ -61,7 +61,7 @@ class TensorBoard(tf.keras.callbacks.TensorBoard):
     def on_test_end(self, logs: dict[str, float] | None = None) -> None:
         """Logs validation at the step counted over all phases: Keras counts by the optimizer, which is new in each
         phase."""
-        steps = self._steps_before + int(self.model.optimizer.iterations)
+        steps = self._steps_before + int(self.model.optimizer.iterations.numpy())
         with validation_writer(self).as_default():
             for name, value in (logs or {}).items():
                 tf.summary.scalar(f"evaluation_{name}_vs_iterations", value, step=steps)

@@ -21,7 +21,7 @@ from hubline.trainer.model import Parts, feeding, model_inputs
 from hubline.trainer.phases import stays_frozen
 from hubline.trainer.tensorboard import check_profile, log_end, log_model
 from hubline.trainer.training_notes import Note
-from hubline.trainer.untrained import untrained
+from hubline.trainer.untrained import to_export, untrained
 
 __all__ = ["Job", "Split", "train"]
 
@@ -40,7 +40,7 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
 
     Raises:
         UserError: if a learning rate schedule, or what to profile, is longer than the training.
-        RunError: if the loss is no longer finite.
+        RunError: if a GPU that was asked for isn't there, or the loss is no longer finite.
         DataError: if there are too few classes or no whole batch, the training and validation splits share no class, or
             a number in the data is not finite.
         DamageError: if a split has fewer rows or records than were written.
@@ -54,7 +54,8 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
         log_model(job, start.task, start.transform, start.parts.whole, start.phases[0])
         folders = fit.train_all(job.checkpoints)
         fit.finish()
-        fit.judge(start.phases[-1])
+        trained = to_export(job, start)
+        fit.judge(start.phases[-1], trained)
         log_end(job)
         for metrics in fit.history:
             for name, value in metrics.items():
@@ -63,12 +64,12 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     taken = own | feeding(job.hubs, job.features, job.backbones)
     spec = parsing_spec(job.schema, input_columns(job.features, taken))
     lists = {name for name in spec if takes_lists(name, job.features) and may_have_several(name, job.schema)}
-    serving = ServingModel(start.parts, start.transform, spec, lists, taken, start.task)
+    serving = ServingModel(trained, start.transform, spec, lists, taken, start.task)
     in_pictures = needs_pictures(job.label, job.features)
     from_vectors = fed_hubs(job.hubs) and stays_frozen(job.model, job.training, job.backbones)
     serving.save(job.export, job.vectors if from_vectors and not in_pictures else None)
     start.meanings.write(f"{job.export}/{EXPORTED}")
-    parameters.write(job.export, _parameters(job, start.parts))
+    parameters.write(job.export, _parameters(job, trained))
     if job.training.checkpoints.max_to_keep is not None:
         start.meanings.write(f"{job.kept_checkpoints}/{MEANINGS}")
         steps = keep(folders, job.training.checkpoints.max_to_keep, job.kept_checkpoints)

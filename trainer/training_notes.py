@@ -22,6 +22,7 @@ class Note(Section):
         "regularization",
         "checkpoints",
         "warm_start",
+        "devices",
         "weights",
     ]
     text: str

@@ -6,7 +6,7 @@ from functools import partial
 
 import tensorflow as tf
 
-from hubline.trainer import randomness
+from hubline.trainer import devices, randomness
 from hubline.trainer.config.hubs import fed_hubs
 from hubline.trainer.config.length import Pace
 from hubline.trainer.config.losses import CustomLoss
@@ -19,6 +19,7 @@ from hubline.trainer.meanings import Meanings
 from hubline.trainer.model import Parts, TunedModel, build, head_of, keras_inputs, model_inputs
 from hubline.trainer.optimizers import check_schedules
 from hubline.trainer.phases import Phase, phases
+from hubline.trainer.precision import policy
 from hubline.trainer.pretrained import begin_with_modules
 from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.task import Task
@@ -48,12 +49,13 @@ def untrained(job: Job, notes: list[Note], is_exported: bool = True) -> Untraine
 
     Args:
         job: The training run.
-        notes: Receives a note about a warm start.
+        notes: Receives notes about the devices and about a warm start.
         is_exported: Whether the model will be exported. Otherwise, hub modules whose cached vectors suffice for
             training are not part of it. The initial weights are the same.
 
     Raises:
         UserError: if a learning rate schedule is longer than the training.
+        RunError: if a GPU that was asked for isn't there.
         DataError: if there are too few classes.
     """
     pace = job.training.pace(job.train.count)
@@ -61,16 +63,14 @@ def untrained(job: Job, notes: list[Note], is_exported: bool = True) -> Untraine
     in_pictures = needs_pictures(job.label, job.features)
     planned = phases(job.model, job.training, job.backbones, in_pictures, pace.epochs)
     is_whole = is_exported or job.training.warm_start or not all(phase.on_vectors for phase in planned)
+    strategy = devices.prepared_strategy(job.training.devices, notes)
     randomness.enable_generators()
-    tf.keras.backend.reset_uids()  # so that layers without a name of their own are named the same in every run
     tf.keras.utils.set_random_seed(job.training.seed)
     task = task_of(job.label, job.transform, job.label_spec)
     if job.training.mixup is not None:
         task = task.mixable()
-    if is_whole:
-        parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, job.backbones)
-    else:
-        parts = _on_vectors(job, task.outputs)
+    with strategy.scope(), policy(job.training.devices.precision):
+        parts = _whole(job, task) if is_whole else _on_vectors(job, task)
     own = model_inputs(job.features, job.hubs, job.backbones)
     deep = {name: feature for name, feature in own.items() if name not in job.model.wide}
     if isinstance(job.training.loss, CustomLoss):
@@ -82,12 +82,33 @@ def untrained(job: Job, notes: list[Note], is_exported: bool = True) -> Untraine
     return Untrained(pace, planned, task, parts, transform, meanings, known)
 
 
-def _on_vectors(job: Job, outputs: int) -> Parts:
+def _whole(job: Job, task: Task) -> Parts:
+    tf.keras.backend.reset_uids()  # so that layers without a name of their own are named the same in every run
+    return build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, job.backbones)
+
+
+def to_export(job: Job, start: Untrained) -> Parts:
+    """The trained model on one device and in float32."""
+    parts = start.parts
+    is_plain = parts.whole.distribute_strategy is tf.distribute.get_strategy()
+    if is_plain and parts.whole.dtype_policy.name == "float32":
+        return parts
+    plain = _whole(job, start.task)
+    for name, backbone in parts.backbones.items():
+        plain.backbones[name].trainable = backbone.trainable
+    variables = named_variables(plain.whole)
+    for name, variable in named_variables(parts.whole).items():
+        variables[name].assign(variable.numpy())
+    return plain
+
+
+def _on_vectors(job: Job, task: Task) -> Parts:
     """The model on vectors alone, as both models of the parts."""
+    tf.keras.backend.reset_uids()
     layers = {name: job.memo.once(("module", name), partial(_layer, job, name)) for name in fed_hubs(job.hubs)}
     own = keras_inputs(model_inputs(job.features, job.hubs))
     vectors = {column(name): tf.keras.Input([job.vectors.sizes[name]], name=column(name)) for name in layers}
-    raw, standardized = head_of(job.model, job.hubs, layers, own, job.features, job.transform, outputs)
+    raw, standardized = head_of(job.model, job.hubs, layers, own, job.features, job.transform, task.outputs)
     head = TunedModel(own | vectors, raw(vectors), name="hubline_head")
     return Parts(backbones=layers, whole=head, on_vectors=head, standardized=standardized)
 

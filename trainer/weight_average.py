@@ -8,13 +8,15 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
+_FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA  # all replicas of a model compute the same averages
+
 
 class WeightAverage:
     """Averages of variables. After step n, average = decay * average + (1 - decay) * variable, with decay =
     min(decay, (1 + n) / (10 + n))."""
 
     def __init__(self, decay: float) -> None:
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=_FIRST)
         """Steps since the start of training."""
         self._decay = decay
         self._of: dict[object, tuple[tf.Variable, tf.Variable]] = {}
@@ -23,7 +25,7 @@ class WeightAverage:
         """Also averages these variables, from their current values on."""
         for variable in variables:
             if variable.ref() not in self._of:
-                self._of[variable.ref()] = variable, tf.Variable(variable, trainable=False)
+                self._of[variable.ref()] = variable, tf.Variable(variable, trainable=False, aggregation=_FIRST)
 
     @property
     def averages(self) -> list[tf.Variable]:

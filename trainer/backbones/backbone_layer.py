@@ -54,7 +54,7 @@ class BackboneLayer(tf.keras.layers.Layer):
             UserError: if the network cannot be built, doesn't fit the features, or has none of the variables in
                 `tuned`.
         """
-        super().__init__(name=f"backbone_{name}")
+        super().__init__(name=f"backbone_{name}", dtype="float32")
         self._config = config
         self._fed = {given: (fed, features[fed]) for given, fed in config.inputs.items()}
         self.network = _network(config, {given: feature for given, (_, feature) in self._fed.items()}, weights)

@@ -12,6 +12,7 @@ from hubline.core.config_base import Section
 from hubline.core.config_errors import Location, raise_placed
 from hubline.trainer.config.augmentation import Augment, Augmentation
 from hubline.trainer.config.checkpoints import Checkpoints, Minutes
+from hubline.trainer.config.devices import Devices
 from hubline.trainer.config.length import AnyLength, Epochs, Examples, Pace, Steps, is_longer
 from hubline.trainer.config.losses import Loss
 from hubline.trainer.config.optimizer import Optimizer
@@ -116,6 +117,8 @@ class Training(Section):
     shuffle_bytes: int = Field(default=256 << 20, ge=1, le=1 << 50)
     """Maximum size of the shuffle buffer in bytes. Large examples are shuffled among fewer. The order of examples
     depends on this setting, not on the memory that happens to be free."""
+    devices: Devices = Field(default=Devices(), examples=[{"count": 2, "precision": "mixed_float16"}])
+    """The devices of the training, and how they compute."""
     tensorboard: TensorBoard = Field(default=TensorBoard(), examples=[{"histograms": True, "profile": [10, 20]}])
     """What to log for TensorBoard besides curves, the model's graph and hyperparameters."""
 

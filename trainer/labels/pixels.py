@@ -40,11 +40,12 @@ class Pixels(Task):
     def loss(self, config: AnyLoss | None = None) -> tf.keras.losses.Loss:
         """Cross-entropy, averaged over the pixels of a batch that are not ignored."""
         from hubline.trainer.losses import MeanLoss
+        from hubline.trainer.replicas import mean_of_batch
 
         def of_each(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
             number, counts = _numbers(target), _counted(target)
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(counts, number, 0), outputs)
-            share = tf.reduce_mean(tf.cast(counts, tf.float32))
+            share = mean_of_batch(tf.cast(counts, tf.float32))
             return tf.math.divide_no_nan(tf.where(counts, each, 0.0), share)
 
         return MeanLoss(of_each)

@@ -18,7 +18,7 @@ from hubline.trainer.saved_model_loader import InTraining, LoadedModule, open_mo
 from hubline.trainer.tf1 import functions
 from hubline.trainer.tf1.functions import Part, Variables
 from hubline.trainer.tf1.graph import LOSSES, UPDATES, Graph, node_of
-from hubline.trainer.tf1.limits import check_trainable, trained_graph
+from hubline.trainer.tf1.limits import ON_ONE_DEVICE, check_trainable, trained_graph
 from hubline.trainer.tf1.rewrite import SEED, rewrite
 from hubline.trainer.tf1.variables import read_variables
 
@@ -36,6 +36,8 @@ def open_to_train(path: str, tuned: VariableSelection | None) -> LoadedModule:
     saved = read_saved_model(path)
     if tuned is None or saved.format == "TF2":
         return open_module(path)
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise UserError(f"{path}: {ON_ONE_DEVICE}")
     try:
         provide(saved.operations)
         return _opened(path, saved)
