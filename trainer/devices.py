@@ -1,7 +1,6 @@
 """The devices that a training uses: chosen, checked, and prepared."""
 
 import logging
-import shutil
 import subprocess
 from functools import cache
 
@@ -83,16 +82,15 @@ def _limit(gpus: list[tf.config.PhysicalDevice], memory: str | float) -> None:
 
 def _megabytes(gpu: tf.config.PhysicalDevice) -> int:
     """Memory of a GPU. TensorFlow doesn't tell before it has taken the memory; its driver's tool does."""
-    details = tf.config.experimental.get_device_details(gpu)
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        name = details.get("device_name", gpu.name)
+    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        name = tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
         raise UserError(
-            f"{_KEY}.gpu_memory: a share needs nvidia-smi, which tells the memory of {name}; install it, or use "
-            "`growth`"
-        )
-    query = [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    told = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+            f"{_KEY}.gpu_memory: a share needs nvidia-smi, which tells the memory of {name}: {error}; install it, or "
+            "use `growth`"
+        ) from None
     return min(int(line) for line in told.split())
 
 

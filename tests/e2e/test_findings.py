@@ -14,7 +14,7 @@ features:
   x: {kind: numeric, normalize: z_score}
   colour: {kind: categorical, vocabulary: [red, green]}
 label: {from: y, kind: binary, threshold: THRESHOLD}
-training: {epochs: 10, optimizer: {learning_rate: 0.1}}
+training: {epochs: 10, optimizer: {learning_rate: 0.1}, devices: {device: cpu, count: 2}}
 serving: {destination: serving}
 """
 
@@ -45,3 +45,4 @@ def test_one_class_stops_the_run_before_training_and_unknown_words_are_a_warning
     assert report is not None
     pages = [page.read_text() for page in sorted(tmp_path.glob(".hubline/*/runs/*/report/*.html"))]
     assert "they differ in case or spaces" in pages[-1]
+    assert "training on 2 CPUs (MirroredStrategy), float32" in pages[-1]

@@ -23,7 +23,11 @@ features:
   one: {kind: numeric}
   two: {kind: numeric}
 label: {kind: class, from: side, classes: [inside, outside]}
-training: {epochs: 6, batch_size: 20, optimizer: {learning_rate: 0.1}}
+training:
+  epochs: 6
+  batch_size: 20
+  optimizer: {learning_rate: 0.1}
+  devices: {precision: mixed_float16, jit_compile: true}
 tune:
   training.optimizer.learning_rate: {log: [0.001, 0.1]}
   model.head.dropout: {uniform: [0.0, 0.3]}

@@ -1,188 +1,272 @@
-"""Training on two devices and in other precisions comes to what one device comes to in float32.
-
-All trainings on two devices run in one process, because TensorFlow makes several devices of a CPU only at its start.
-"""
+"""Training on two devices and in other precisions comes to what one device comes to in float32."""
 
 import dataclasses
-import json
-import os
-import pickle
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_transform as tft
 from pydantic import TypeAdapter
 
-from hubline.core.errors import RunError
-from hubline.preprocessing.config import ClassLabel, Features, ImageFeature, Label
+from hubline.core.errors import RunError, UserError
+from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.masks import LEFT_OUT
+from hubline.trainer import devices
+from hubline.trainer.callbacks import Progress
+from hubline.trainer.checkpoints import Interval
+from hubline.trainer.config.devices import Devices
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.training import Training
+from hubline.trainer.counts import holding
 from hubline.trainer.embeddings import CachedVectors
-from hubline.trainer.precision import loss_scaled, scaled, unscaled
-from hubline.trainer.train import Job, train
+from hubline.trainer.fit import Fit
+from hubline.trainer.job import Job
+from hubline.trainer.labels.pixels import Pixels
+from hubline.trainer.model import TunedModel
+from hubline.trainer.precision import in_float32 as in_float32_of
+from hubline.trainer.precision import loss_scaled, policy, scaled, unscaled
+from hubline.trainer.replicas import share_of_loss
+from hubline.trainer.tf1.module import open_to_train
 from hubline.trainer.training_notes import Note
-from tests.support import example_data, hub_modules, tf1_trainable_modules
+from hubline.trainer.untrained import to_export, untrained
+from hubline.trainer.variable_names import named_variables
+from tests.support import example_data, tf1_trainable_modules
 from tests.support import job as make_job
 
-RNG = np.random.default_rng(2)
-TABLE: Features = TypeAdapter(Features).validate_python(
+pytestmark = [pytest.mark.slow, pytest.mark.both_stacks]
+
+TWO = {"device": "cpu", "count": 2}
+FEATURES: Features = TypeAdapter(Features).validate_python(
     {
+        "note": {"kind": "text"},
         "one": {"kind": "numeric", "normalize": "none"},
         "words": {"kind": "categorical", "vocabulary": "computed", "encode": {"embedding": 3}},
     }
 )
-X = RNG.normal(size=140)
+MOOD: Label = TypeAdapter(Label).validate_python({"kind": "class", "from": "mood", "classes": ["calm", "loud"]})
+HUBS: Hubs = {"net": Hub(handle="module", inputs={"texts": "note"})}
+TRAINED = 40
 
 
-def words_of(number: int) -> tf.train.Feature:
-    """One or two words."""
-    return example_data.feature(*["ab"[number % 2], "cde"[number % 3]][: 1 + number % 2])
+class Letters(tf.__internal__.tracking.AutoTrackable):
+    """Maps texts to their numbers of letters and of the letter a, each times a variable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = tf.Variable(tf.ones([2]), name="scale")
+        self.variables = self.trainable_variables = [self.scale]
+        self.regularization_losses = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
+    def __call__(self, texts: tf.Tensor) -> tf.Tensor:
+        lengths = [tf.strings.length(each) for each in (texts, tf.strings.regex_replace(texts, "[^a]", ""))]
+        return tf.cast(tf.stack(lengths, axis=1), tf.float32) * self.scale
 
 
-ROWS = [example_data.record(one=float(x), words=words_of(number), kind=int(x > 0.1)) for number, x in enumerate(X)]
-KIND: Label = TypeAdapter(Label).validate_python({"kind": "class", "from": "kind", "classes": ["no", "yes"]})
-PHOTOS: Features = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
-SHADE = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))
-SHADES = example_data.labelled(70)
-ONE = "presence {min_fraction: 1} shape {dim {size: 1}}"
-
-
-def table(folder: Path) -> Job:
-    raw = make_job.schema(one="FLOAT", words="BYTES", kind="INT")
-    return Job(
-        features=TABLE, label=KIND, hubs={}, model=Model(head=Head(hidden=(4,))), schema=raw, module_paths={},
-        training=Training(
-            epochs=2, batch_size=33, l2=0.05, ema=0.6,  # of 100 examples, one is left for the last batch
-            optimizer={"name": "sgd", "momentum": 0.9, "learning_rate": 0.5, "global_clipnorm": 0.1},
-        ),
-        transform=make_job.transform_graph(folder, ROWS[:100], TABLE, KIND, raw),
-        train=make_job.split(folder / "train", [ROWS[:100]], TABLE, {}, {}, raw),
-        validation=make_job.split(folder / "validation", [ROWS[100:]], TABLE, {}, {}, raw),
-        vectors=CachedVectors(sizes={}, recipe=""), views=1, checkpoints="", logs="", export="",
-    )  # fmt: skip
-
-
-def tuned(folder: Path, module: Path, size: int, /, model: dict[str, Any] | None = None, **training: Any) -> Job:
-    """A hub module that is fine-tuned, with an optimizer of its own, after two epochs on vectors."""
-    raw = make_job.schema(ONE, image="BYTES", label="INT")
-    hubs: Hubs = {"net": Hub(handle="module", inputs={"images": "photo"})}
-    modules = {"net": str(module)}
-    splits = {
-        name: make_job.split(folder / name, [some], PHOTOS, hubs, modules, raw)
-        for name, some in (("train", SHADES[:50]), ("validation", SHADES[50:]))
-    }
-    fine_tune = FineTune(after_epochs=2, learning_rate=0.02, training_mode=False)
-    described = {"epochs": 4, "batch_size": 15, "seed": 5, "optimizer": {"learning_rate": 0.01}} | training
-    return Job(
-        features=PHOTOS, label=SHADE, hubs=hubs, schema=raw, module_paths=modules,
-        model=Model.model_validate({"head": {"hidden": [8]}, "fine_tune": {"net": fine_tune}} | (model or {})),
-        training=Training.model_validate(described),
-        transform=make_job.transform_graph(folder, SHADES, PHOTOS, SHADE, raw),
-        vectors=CachedVectors(sizes={"net": size}, recipe="a"), views=1, checkpoints="", logs="", export="", **splits,
-    )  # fmt: skip
-
-
-def on(job: Job, folder: Path, **devices: Any) -> Job:
-    """The job with settings of its devices, and a folder for its outputs."""
-    described = job.training.model_dump(exclude_defaults=True, by_alias=True) | {"devices": devices}
-    places = {name: str(folder / name) for name in ("checkpoints", "logs", "export")}
-    return dataclasses.replace(job, training=Training.model_validate(described), **places)
+def rows(count: int) -> list[bytes]:
+    """Records with one or two words; a third of the notes are loud."""
+    rng = np.random.default_rng(2)
+    found = []
+    for number in range(count):
+        is_loud = int(number % 3 == 0)
+        often = [0.5, 0.2, 0.3] if is_loud else [0.1, 0.4, 0.5]
+        letters = rng.choice([*"abc"], p=often, size=rng.integers(5, 20))
+        words = ["ab"[number % 2], "cde"[number % 3]][: 1 + number % 2]
+        columns = {"note": "".join(letters), "words": example_data.feature(*words), "mood": is_loud}
+        found.append(example_data.record(one=float(rng.normal(is_loud)), **columns))
+    return found
 
 
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
+def notes_and_words(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """An epoch on cached vectors, and one in which the module is fine-tuned with an optimizer of its own. One of 40
+    examples is left for the last batch."""
     folder = tmp_path_factory.mktemp("devices")
-    noisy = {"augment": ["flip_left_right", {"mixup": 0.4}], "ema": 0.9}
-    in_table = table(folder / "table")
-    return {
-        "table": in_table,
-        "tuned": tuned(folder / "tuned", hub_modules.mean_colour(folder / "mean"), 6, **noisy),
-        "tf1": tuned(folder / "tf1", tf1_trainable_modules.images(folder / "photos"), 5),
-        "dropout": dataclasses.replace(in_table, model=Model(head=Head(hidden=(4,), dropout=0.4))),
-    }
+    raw = make_job.schema(one="FLOAT", words="BYTES", note="BYTES", mood="INT")
+    records, modules = rows(60), {"net": str(folder / "module")}
+    tf.saved_model.save(Letters(), modules["net"])
+
+    def split(name: str, some: list[bytes]) -> Any:
+        return make_job.split(folder / name, [some], FEATURES, HUBS, modules, raw)
+
+    return Job(
+        features=FEATURES, label=MOOD, hubs=HUBS, schema=raw, module_paths=modules,
+        model=Model(
+            head=Head(hidden=(4,)),
+            fine_tune={"net": FineTune(after_epochs=1, learning_rate=0.1, training_mode=False)},
+        ),
+        training=Training.model_validate(
+            {
+                "epochs": 2, "batch_size": 13, "seed": 5,
+                "l2": 0.02, "ema": 0.6, "class_weights": "balanced",
+                "optimizer": {"name": "sgd", "momentum": 0.9, "learning_rate": 0.5, "global_clipnorm": 0.3},
+            }
+        ),
+        transform=make_job.transform_graph(folder, records, FEATURES, MOOD, raw),
+        train=split("train", records[:TRAINED]), validation=split("validation", records[TRAINED:]),
+        vectors=CachedVectors(sizes={"net": 2}, recipe="a"), views=1, checkpoints="", logs="", export="",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def two_devices(jobs: dict[str, Job], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What each job came to on two devices, and the folder of its export; the results of `tests.support.two_devices`
-    under its name."""
-    folder, two = tmp_path_factory.mktemp("two"), {"device": "cpu", "count": 2}
-    planned = {name: on(job, folder / name, **two) for name, job in jobs.items()}
-    planned["dropout_again"] = on(jobs["dropout"], folder / "dropout_again", **two)
-    for name, job in planned.items():
-        graph = tft.TFTransformOutput(str(Path(job.transform.transform_savedmodel_dir).parent))
-        (folder / f"{name}.job").write_bytes(pickle.dumps(dataclasses.replace(job, transform=graph)))
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "tests.support.two_devices", str(folder)]
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-    assert not done.returncode, done.stderr[-3000:]
-    return json.loads((folder / "results.json").read_text()) | {
-        name: json.loads((folder / f"{name}.json").read_text()) | {"export": job.export}
-        for name, job in planned.items()
-    }
+def numbers(notes_and_words: Job) -> Job:
+    """A small network on one number."""
+    optimizer = {"learning_rate": 0.05}
+    training = Training.model_validate({"epochs": 3, "batch_size": 8, "seed": 5, "optimizer": optimizer})
+    only = {"one": FEATURES["one"]}
+    return dataclasses.replace(
+        notes_and_words, features=only, hubs={}, vectors=CachedVectors({}, ""), model=Model(head=Head(hidden=(8,))),
+        training=training,
+    )  # fmt: skip
 
 
-def variables_of(export: str) -> list[np.ndarray]:
-    loaded = tf.saved_model.load(export)
-    parts = tf.train.TrackableView(loaded).descendants()
-    return [part.numpy() for part in parts if isinstance(part, tf.Variable) and part.dtype.is_floating]
+class Trained(NamedTuple):
+    """What a training came to."""
+
+    curves: dict[str, list[float]]
+    weights: dict[str, np.ndarray]
+    notes: list[str]
 
 
-@pytest.mark.both_stacks
-@pytest.mark.parametrize("name", ["table", "tuned"])
-def test_two_devices_train_as_one(jobs: dict[str, Job], two_devices: dict[str, Any], tmp_path: Path, name: str) -> None:
-    one, two, notes = on(jobs[name], tmp_path), two_devices[name], []
-    curves = train(one, notes)
-    assert not notes
-    assert two["notes"] == ["training: training on 2 CPUs (MirroredStrategy), float32"]
-    assert set(two["curves"]) == set(curves)
-    for metric, values in curves.items():
-        np.testing.assert_allclose(two["curves"][metric], values, rtol=1e-4, atol=1e-6, err_msg=metric)
-    for found, expected in zip(variables_of(two["export"]), variables_of(one.export), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+def trained(job: Job, folder: Path, model: dict[str, Any] | None = None, /, **described: Any) -> Trained:
+    """Trains on devices without an export.
+
+    Args:
+        job: The job.
+        folder: Receives its checkpoints and logs.
+        model: Changes of the section `model`.
+        described: The section `training.devices`.
+    """
+    of_devices = Devices.model_validate(described)
+    job = dataclasses.replace(
+        job, training=job.training.model_copy(update={"devices": of_devices}), logs=str(folder / "logs"),
+        model=Model.model_validate(job.model.model_dump(exclude_none=True) | (model or {})),
+    )  # fmt: skip
+    notes: list[Note] = []
+    with tempfile.TemporaryDirectory() as scratch, holding({"train": job.train, "validation": job.validation}):
+        start = untrained(job, notes)
+        fit = Fit(job, start, scratch, notes, [])
+        fit.train_all(str(folder / "checkpoints"))
+        fit.finish()
+    curves = {name: [epoch[name] for epoch in fit.history] for name in fit.history[0]}
+    weights = {name: variable.numpy() for name, variable in named_variables(to_export(job, start).whole).items()}
+    return Trained(curves, weights, [note.text for note in notes if note.kind == "devices"])
 
 
-def test_two_devices_resume_to_the_uninterrupted_curve(two_devices: dict[str, Any]) -> None:
-    assert two_devices["dropout_again"]["curves"] == two_devices["dropout"]["curves"]
-    assert two_devices["dropout"]["curves"] != two_devices["table"]["curves"]
+def assert_close(found: Trained, expected: Trained, tolerance: float) -> None:
+    for values, others in ((found.curves, expected.curves), (found.weights, expected.weights)):
+        assert values.keys() == others.keys()
+        for name, each in values.items():
+            np.testing.assert_allclose(each, others[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
-def test_a_tf1_module_is_trained_on_one_device_only(two_devices: dict[str, Any]) -> None:
-    assert "a TF1 module can be trained on one device only" in two_devices["tf1"]["error"]
+def test_two_devices_train_as_one(notes_and_words: Job, tmp_path: Path) -> None:
+    one, two = trained(notes_and_words, tmp_path / "one"), trained(notes_and_words, tmp_path / "two", **TWO)
+    assert (one.notes, two.notes) == ([], ["training on 2 CPUs (MirroredStrategy), float32"])
+    assert_close(two, one, 1e-4)
+    assert abs(one.weights["hub_net/scale"] - 1).max() > 1e-3, "the module was fine-tuned"
 
 
-def test_pixels_that_are_left_out_count_on_neither_device(two_devices: dict[str, Any]) -> None:
+def test_a_training_on_two_devices_resumes_to_the_same_curve(
+    numbers: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each device draws its own numbers for dropout."""
+    dropout = {"head": {"hidden": [8], "dropout": 0.4}}
+    uninterrupted = trained(numbers, tmp_path / "uninterrupted", dropout, **TWO)
+    look = Progress.on_train_batch_end
+
+    def interrupt(self: Progress, at: int, logs: Any = None) -> None:
+        look(self, at, logs)
+        if self._epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Interval, "EPOCH_SECONDS", 0.0)
+        patched.setattr(Progress, "on_train_batch_end", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            trained(numbers, tmp_path, dropout, **TWO)
+    resumed = trained(numbers, tmp_path, dropout, **TWO)
+    assert resumed.curves == uninterrupted.curves
+    for name, values in uninterrupted.weights.items():
+        np.testing.assert_array_equal(resumed.weights[name], values)
+
+
+def test_a_tf1_module_is_trained_on_one_device_only(tmp_path: Path) -> None:
+    module = str(tf1_trainable_modules.images(tmp_path / "module"))
+    two = devices.strategy(Devices.model_validate(TWO))
+    with two.scope(), pytest.raises(UserError, match=r"a TF1 module can be trained on one device only"):
+        open_to_train(module, FineTune())
+
+
+def test_pixels_that_are_left_out_count_on_neither_device() -> None:
     """The loss of a batch is the mean over all its pixels that count, wherever they are."""
-    outputs, mask = (np.array(values) for values in two_devices["pixels"])
+    outputs = np.random.default_rng(0).normal(size=[3, 2, 2, 4]).astype(np.float32)
+    mask = np.full([3, 2, 2, 1], LEFT_OUT, np.uint8)
+    mask[0], mask[1, 0], mask[2, 1, 1] = 1, 2, 0
     numbers = np.where(mask == LEFT_OUT, 0, mask)
     each = np.log(np.exp(outputs).sum(-1)) - np.take_along_axis(outputs, numbers, -1)[..., 0]
     counts = mask[..., 0] != LEFT_OUT
     assert counts[:1].sum() != counts[1:].sum()
-    assert two_devices["pixels_loss"] == pytest.approx(each[counts].mean(), rel=1e-5)
+
+    strategy, of_batch = devices.strategy(Devices.model_validate(TWO)), Pixels("abcd", "photo").loss()
+    data = tf.data.Dataset.from_tensors((outputs, mask))
+    ((given, target),) = strategy.experimental_distribute_dataset(data)
+
+    def share(given: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        losses = of_batch.call(target, given)
+        of_keras = tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.size(losses), tf.float32)) / 2
+        return share_of_loss(of_keras, [], tf.shape(given)[0])
+
+    @tf.function(autograph=False)
+    def shares() -> tf.Tensor:
+        return strategy.run(share, args=(given, target))
+
+    assert float(strategy.reduce("SUM", shares(), axis=None)) == pytest.approx(each[counts].mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("mixed_float16", 2e-3), ("mixed_bfloat16", 2e-2)])
-def test_mixed_precision_comes_close_to_float32(
-    jobs: dict[str, Job], two_devices: dict[str, Any], tmp_path: Path, precision: str, tolerance: float
+@pytest.fixture(scope="module")
+def in_float32(numbers: Job, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return trained(numbers, tmp_path_factory.mktemp("float32"))
+
+
+@pytest.mark.parametrize(
+    ("described", "least", "most"),
+    [
+        ({"jit_compile": True}, 0.0, 1e-5),
+        ({"precision": "mixed_float16"}, 1e-6, 5e-3),
+        ({"precision": "mixed_bfloat16", "jit_compile": True}, 1e-5, 5e-2),
+    ],
+    ids=["XLA", "float16", "bfloat16"],
+)
+def test_precision_and_xla_come_close_to_float32(
+    numbers: Job, in_float32: Trained, tmp_path: Path, described: dict[str, Any], least: float, most: float
 ) -> None:
-    """Also compiled by XLA, which can't compile the sparse features of the other job."""
-    notes: list[Note] = []
-    job = on(jobs["tuned"], tmp_path, precision=precision, jit_compile=True)
-    curves = train(job, notes)
-    np.testing.assert_allclose(curves["loss"], two_devices["tuned"]["curves"]["loss"], atol=tolerance)
-    assert curves["loss"] != two_devices["tuned"]["curves"]["loss"]
-    assert [note.text for note in notes] == [f"training on one CPU, {precision}, XLA"]
+    found = trained(numbers, tmp_path, **described)
+    assert_close(found, in_float32, most)
+    assert max(abs(found.weights[name] - values).max() for name, values in in_float32.weights.items()) >= least
+    assert {values.dtype for values in found.weights.values()} == {np.dtype("float32")}
+    text = ", ".join([described.get("precision", "float32"), *(["XLA"] if "jit_compile" in described else [])])
+    assert found.notes == [f"training on one CPU, {text}"]
     assert tf.keras.mixed_precision.global_policy().name == "float32"
-    signature = tf.saved_model.load(job.export).signatures["serving_default"]
-    assert {tensor.dtype for tensor in signature.structured_outputs.values()} == {tf.float32, tf.string}
-    assert "DT_HALF" not in str(signature.graph.as_graph_def())
+
+
+def test_loss_scaling_keeps_gradients_that_float16_rounds_to_zero() -> None:
+    """The gradient of weight w is 1e-8 x, less than float16's smallest number, 6e-8."""
+
+    def step(precision: str) -> float:
+        with policy(precision):
+            given = tf.keras.Input([1])
+            dense = tf.keras.layers.Dense(1, kernel_initializer="ones")
+            model = TunedModel(given, in_float32_of(dense(given)))
+        model.compile(optimizer=tf.keras.optimizers.SGD(1e6), loss=lambda target, outputs: 1e-8 * outputs)
+        model.train_on_batch(np.ones([4, 1]), np.zeros([4, 1]))
+        return float(dense.kernel[0, 0])
+
+    assert step("mixed_float16") == pytest.approx(0.99, abs=1e-4)
+    assert tf.cast(1e-8, tf.float16) == 0
 
 
 def test_an_overflow_of_one_optimizer_is_a_step_that_none_takes() -> None:
@@ -205,9 +289,17 @@ def test_an_overflow_of_one_optimizer_is_a_step_that_none_takes() -> None:
     assert step(0.25, 0.5) == [0.5, 0.0]
 
 
-def test_a_gpu_that_is_not_there_is_an_error_before_anything_is_read(jobs: dict[str, Job], tmp_path: Path) -> None:
-    job = dataclasses.replace(jobs["table"], transform=None)  # type: ignore[arg-type]
-    for devices, key in (({"device": "gpu"}, "device"), ({"count": 2}, "count"), ({"device": "gpu:3"}, "device")):
-        needed = {"gpu": "1 GPU", "gpu:3": "4 GPUs"}.get(devices.get("device", ""), "2 GPUs")
-        with pytest.raises(RunError, match=rf"training\.devices\.{key}: .* needs {needed} on .*TensorFlow sees none"):
-            train(on(job, tmp_path, **devices))
+@pytest.mark.parametrize(
+    ("described", "key", "needed"),
+    [
+        ({"device": "gpu"}, "device", "1 GPU"),
+        ({"count": 2}, "count", "2 GPUs"),
+        ({"device": "gpu:3"}, "device", "4 GPUs"),
+    ],
+)
+def test_a_gpu_that_is_not_there_is_an_error_before_anything_is_read(
+    numbers: Job, tmp_path: Path, described: dict[str, Any], key: str, needed: str
+) -> None:
+    job = dataclasses.replace(numbers, transform=None)  # type: ignore[arg-type]
+    with pytest.raises(RunError, match=rf"training\.devices\.{key}: .* needs {needed} on .*TensorFlow sees none"):
+        trained(job, tmp_path, **described)

@@ -42,7 +42,6 @@ ENGINES = "tests/integration/test_engine.py runs the steps that use Beam on job 
 NETWORKS = "trained and compared with Keras in tests/integration/test_backbones.py; takes minutes in a full run"
 SCHEDULES = "compared with bare Keras, step by step, in tests/unit/test_schedules.py"
 DURATIONS = "lengths of training, in tests/unit/test_schedules.py"
-DEVICES = "trained and compared with one device in float32 in tests/integration/test_devices.py"
 INFERENCE = "compared with those of training in tests/unit/test_predict_hub.py"
 WITHOUT_RUN: dict[str, str] = dict.fromkeys(
     (
@@ -121,8 +120,8 @@ WITHOUT_RUN: dict[str, str] = dict.fromkeys(
     "Minutes": "tests/unit/test_checkpoints.py, with a clock of its own",
     **dict.fromkeys(("WarmStart.except", "WarmStart.names"), "tests/unit/test_warm_start.py compares values"),
     "ShareOfRecords.share": "tests/unit/test_selection.py; a share is a bound on hashes, as a number of records is",
-    "Training.devices": DEVICES,
-    "Devices": DEVICES,
+    **dict.fromkeys(("Devices.gpu_memory", "Devices.soft_placement"), "takes effect on GPUs"),
+    "Devices.log_device_placement": "writes TensorFlow's own log",
     "Predictions.min_score": "tests/unit/test_predict_hub_signatures.py; inference shares the code",
 }
 """Types and keys without a full run, with reasons."""
