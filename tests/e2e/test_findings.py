@@ -14,7 +14,7 @@ features:
   x: {kind: numeric, normalize: z_score}
   colour: {kind: categorical, vocabulary: [red, green]}
 label: {from: y, kind: binary, threshold: THRESHOLD}
-training: {epochs: 10, optimizer: {learning_rate: 0.1}, devices: {device: cpu, count: 2}}
+training: {epochs: 4, optimizer: {learning_rate: 0.1}, devices: {device: cpu, count: 2}}
 serving: {destination: serving}
 """
 

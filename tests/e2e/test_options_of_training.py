@@ -49,7 +49,6 @@ training:
   drop_remainder: true
   loss: {kind: custom, call: "own.losses:huber", arguments: {delta: 0.7}, folder: code}
   sample_weight: weight
-  devices: {device: cpu, count: 2}
   l1: 0.01
   l2: 0.02
   ema: 0.6
