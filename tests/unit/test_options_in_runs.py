@@ -32,7 +32,7 @@ EDITED = {
         "Drift": {"policy", "columns"},
         "Training": {"cache_views"},
     },
-    "tests/e2e/test_findings.py": {"BinaryLabel": {"from", "threshold"}},
+    "tests/e2e/test_findings.py": {"BinaryLabel": {"from", "threshold"}, "Devices": {"device", "count"}},
 }
 """Options that a test inserts into the text of a file before the run, by test and type."""
 
