@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,27 @@ from hubline.core.errors import UserError
 from hubline.pipeline.init.profile import look
 from hubline.pipeline.init.suggest import Suggestion, suggest
 from hubline.pipeline.init.write import as_yaml, name_of, seen, text_of
+
+
+OTHER_FILES = frozenset(
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".bmp",
+        ".csv",
+        ".tsv",
+        ".parquet",
+        ".json",
+        ".yaml",
+        ".yml",
+        ".txt",
+        ".md",
+        ".py",
+    ]
+)
+"""Endings of files that lie beside TFRecords and are none."""
 
 
 def init(
@@ -37,6 +59,7 @@ def init(
         UserError: if the file exists, the data cannot be read or learned from, or the module doesn't fit.
     """
     _refuse_output(output, overwrite, examples)
+    _refuse_mixed_folder(examples)
     folder = output.absolute().parent
     module = None
     if hub is not None:
@@ -75,6 +98,29 @@ def _refuse_output(output: Path, overwrite: bool, examples: str) -> None:
         )
     if output.exists() and not overwrite:
         raise UserError(f"{output}: already exists; choose another file with --output, or pass --overwrite")
+
+
+def _refuse_mixed_folder(examples: str) -> None:
+    """Raises a UserError, with a pattern for the TFRecords, if a folder also holds files that are no TFRecords."""
+    if is_remote(examples) or not Path(examples).is_dir():
+        return
+    files = [path for path in Path(examples).iterdir() if path.is_file() and not path.name.startswith((".", "_"))]
+    others = Counter(path.suffix.lower() for path in files if path.suffix.lower() in OTHER_FILES)
+    records = [path.name for path in files if path.suffix.lower() not in OTHER_FILES]
+    if others and records:
+        found = ", ".join(f"{count} {ending}" for ending, count in sorted(others.items()))
+        raise UserError(
+            f"{examples}: every file in the folder would be data, but some are no TFRecords ({found}); use a pattern such "
+            f"as '{Path(examples) / _pattern_of(records)}'"
+        )
+
+
+def _pattern_of(names: list[str]) -> str:
+    """A pattern for all of some file names: their common start and end."""
+    if len(names) == 1:
+        return names[0]
+    end = os.path.commonprefix([name[::-1] for name in names])[::-1]
+    return f"{os.path.commonprefix([name.removesuffix(end) for name in names])}*{end}"
 
 
 def _absolute(examples: str) -> str:

@@ -210,6 +210,28 @@ def test_init_refuses_a_place_it_cannot_write(
         init("data", None, None, Path(output), False, SILENT)
 
 
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (["a.tfrecord.gz", "b.tfrecord.gz"], "*.tfrecord.gz"),
+        (["a.tfrecord"], "a.tfrecord"),
+        (["train-00000-of-00002", "train-00001-of-00002"], "train-0000*-of-00002"),
+    ],
+)
+def test_init_names_a_pattern_for_the_tfrecords_of_a_mixed_folder(
+    tmp_path: Path, names: list[str], pattern: str
+) -> None:
+    for name in names:
+        write_tfrecord(tmp_path / "data" / name, [record(x=float(n), label=n % 2) for n in range(20)])
+    for other in ("one.png", "two.PNG", "notes.txt", ".hidden.csv"):
+        (tmp_path / "data" / other).write_text("no record")
+    with pytest.raises(UserError) as error:
+        init(str(tmp_path / "data"), None, None, tmp_path / "p.yaml", False, SILENT)
+    assert f"(2 .png, 1 .txt); use a pattern such as '{tmp_path / 'data' / pattern}'" in str(error.value)
+    init(str(tmp_path / "data" / pattern), None, None, tmp_path / "p.yaml", False, SILENT)
+    passes_check(tmp_path / "p.yaml")
+
+
 def test_the_penguins(tmp_path: Path, shared_data: Path) -> None:
     rows = pd.read_csv(next((shared_data / "penguin" / "labelled").glob("*.csv")))
     write_tfrecord(
