@@ -17,7 +17,6 @@ from hubline.pipeline.init.profile import look
 from hubline.pipeline.init.suggest import Suggestion, suggest
 from hubline.pipeline.init.write import as_yaml, name_of, seen, text_of
 
-
 OTHER_FILES = frozenset(
     [
         ".png",
@@ -110,8 +109,8 @@ def _refuse_mixed_folder(examples: str) -> None:
     if others and records:
         found = ", ".join(f"{count} {ending}" for ending, count in sorted(others.items()))
         raise UserError(
-            f"{examples}: every file in the folder would be data, but some are no TFRecords ({found}); use a pattern such "
-            f"as '{Path(examples) / _pattern_of(records)}'"
+            f"{examples}: every file in the folder would be data, but some are no TFRecords ({found}); use a pattern "
+            f"such as '{Path(examples) / _pattern_of(records)}'"
         )
 
 
@@ -119,8 +118,12 @@ def _pattern_of(names: list[str]) -> str:
     """A pattern for all of some file names: their common start and end."""
     if len(names) == 1:
         return names[0]
-    end = os.path.commonprefix([name[::-1] for name in names])[::-1]
-    return f"{os.path.commonprefix([name.removesuffix(end) for name in names])}*{end}"
+    end = _common_start([name[::-1] for name in names])[::-1]
+    return f"{_common_start([name.removesuffix(end) for name in names])}*{end}"
+
+
+def _common_start(texts: list[str]) -> str:
+    return os.path.commonprefix(texts)  # noqa: RUF071 (by character is meant)
 
 
 def _absolute(examples: str) -> str:
