@@ -169,7 +169,7 @@ def _looks_to_train(file: PipelineFile) -> Looks:
         tuned = file.model.tuned(name)
         if tuned is not None and not is_remote(mirrored(hub.handle)):
             key = ("variables",) if tuned.variables else ("last",) if tuned.last else ()
-            several = (file.training.devices.count or 1) > 1
+            several = (file.training.devices.count or 1) * file.training.workers > 1
             yield ("model", "fine_tune", name, *key), partial(_look_at_variables, hub, tuned, several)
     for name, backbone in file.backbones.items():
         weights = backbone.weights_file

@@ -149,6 +149,7 @@ def _built(file: AnyFile, pins: AnyPins, listeners: Sequence[Listener], places: 
         from hubline.trainer import devices
 
         devices.check(file.training.devices)
+        devices.check_workers(file.training.devices, file.training.workers)
         devices.prepare(file.training.devices)
     return Run(build(file, pins, places), listeners, places, file.beam.arguments())
 

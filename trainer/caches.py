@@ -56,7 +56,8 @@ def transforms_once(training: Training, features: Features, reads: int) -> bool:
     return reads >= MANY_ROWS and 0 < len(features) <= 2 * categories
 
 
-def place_of(training: Training, size: int) -> Literal["memory", "disk"]:
-    """Where to cache examples of `size` bytes."""
-    limit = memory_size() // _SHARE_OF_MEMORY if training.cache_bytes is None else training.cache_bytes
+def place_of(training: Training, size: int, processes: int = 1) -> Literal["memory", "disk"]:
+    """Where each of the processes on this machine that train together caches examples of `size` bytes."""
+    share = memory_size() // (_SHARE_OF_MEMORY * processes)
+    limit = share if training.cache_bytes is None else training.cache_bytes
     return "memory" if size <= limit else "disk"

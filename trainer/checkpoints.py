@@ -15,12 +15,15 @@ from pydantic import TypeAdapter
 
 from hubline.core import interruption, storage
 from hubline.core.config_base import Section
+from hubline.core.errors import RunError
 from hubline.trainer.adapters.keras import random_generators
 from hubline.trainer.config.checkpoints import Checkpoints as Config
 from hubline.trainer.config.checkpoints import Minutes
 from hubline.trainer.config.length import Pace
 from hubline.trainer.model import TunedModel
+from hubline.trainer.team import Team
 from hubline.trainer.variable_names import ATTRIBUTE, named_variables
+from hubline.trainer.workers import ALONE
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -107,7 +110,15 @@ _SAVED = TypeAdapter(tuple[Saved, ...])
 class Checkpoint:
     """The checkpoints of a phase, in a folder that survives a failed or killed run."""
 
-    def __init__(self, folder: str, scratch: str, model: TunedModel, state: PhaseState, keep: int = 2) -> None:
+    def __init__(
+        self,
+        folder: str,
+        scratch: str,
+        model: TunedModel,
+        state: PhaseState,
+        keep: int = 2,
+        team: Team | None = None,
+    ) -> None:
         """Checkpoints of a compiled model.
 
         Args:
@@ -116,8 +127,10 @@ class Checkpoint:
             model: Its variables, its optimizers and the random generators of its layers are saved.
             state: Progress of the phase.
             keep: Number of checkpoints to keep. If the newest can't be read, the one before it is used.
+            team: The workers, of which the chief writes the checkpoints.
         """
         self._folder, self._scratch, self._keep = folder, scratch, keep
+        self._team = team or Team(ALONE, model.distribute_strategy)
         # The model itself is left out because it tracks metrics, whose state must not carry over to the next epoch.
         # Of a distributed state, TensorFlow would save that of one replica.
         local_results = model.distribute_strategy.experimental_local_results
@@ -136,6 +149,10 @@ class Checkpoint:
 
         The index changes after all files are written, so an interrupted save is never used.
         """
+        if not self._team.me.is_chief:  # TensorFlow reads some variables from all workers at once
+            self._parts.write(f"{self._scratch}/unused/{NAME}")
+            storage.remove_tree(f"{self._scratch}/unused")
+            return
         before, step = saved_in(self._folder), self._state.total_steps
         new = Saved(folder=str(max((int(one.folder) for one in before), default=0) + 1), step=step)
         storage.remove_tree(f"{self._folder}/{new.folder}")
@@ -148,14 +165,29 @@ class Checkpoint:
                 storage.remove_tree(f"{self._folder}/{one.folder}")
 
     def restore(self) -> bool:
-        """Restores the newest readable checkpoint, and returns whether there was one."""
+        """Restores the newest checkpoint that the chief can read, and returns whether there was one.
+
+        Raises:
+            RunError: if another worker can't read it.
+        """
+        mine = self._newest_restored() if self._team.me.is_chief else None
+        number = int(*self._team.of_chief(int(mine.folder) if mine else 0))
+        if not self._team.me.is_chief and number and not self._restored(Saved(folder=str(number), step=0)):
+            raise RunError(
+                f"worker {self._team.me.index} can't read the checkpoint {self._folder}/{number}, which worker 0 can; "
+                "all workers need the same shared storage"
+            )
+        return bool(number)
+
+    def _newest_restored(self) -> Saved | None:
+        """The newest checkpoint that can be read, after it was."""
         for number, saved in enumerate(known := saved_in(self._folder)[::-1]):
             if self._restored(saved):
                 # Newer ones are left out of the index, so that the next checkpoints are the newest.
                 self._write_index(known[number:][::-1])
-                return True
+                return saved
         storage.remove_tree(self._folder)
-        return False
+        return None
 
     def _restored(self, saved: Saved) -> bool:
         # Copied to a path of our own: TensorFlow's reader takes brackets in a path for a glob pattern.

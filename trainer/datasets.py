@@ -25,7 +25,9 @@ from hubline.trainer.materialized import MaterializedRows
 from hubline.trainer.model import feeding, model_inputs
 from hubline.trainer.phases import Phase
 from hubline.trainer.randomness import Epoch
+from hubline.trainer.shares import batches_of, completed, examples_of
 from hubline.trainer.task import Task
+from hubline.trainer.workers import ALONE, Worker
 
 _UNPACKED, _ROW_BYTES = (2, 10), 1024
 """Estimates of memory: bytes of an unpacked row per byte in a file, plain or GZIP, and bytes of a row besides
@@ -55,6 +57,7 @@ def batches(
     record: Record = lambda cache: None,
     skipped: tf.Variable | None = None,
     weights: ExampleWeights | None = None,
+    worker: Worker = ALONE,
 ) -> tf.data.Dataset:
     """Batches of a split: the model's inputs and targets, and the weights of examples if they have weights.
 
@@ -70,29 +73,43 @@ def batches(
         skipped: Batches of the training split to skip at the beginning of an epoch, a multiple of `together`; a dataset
             reads the variable when an epoch starts. The number of batches of such a dataset is unknown to TensorFlow.
         weights: The weights of examples; without them, all count the same.
+        worker: Whose share of each batch to return, which may be empty.
     """
     parse, columns = parse_of(job, task, transform, split, phase, weights)
-    views = job.views if split is job.train else 1
+    views, is_trained = job.views if split is job.train else 1, split is job.train and epoch is not None
+    mixup = job.training.mixup if is_trained else None
+    # mixup blends examples of all workers.
+    early = worker if mixup is None else Worker(on_machine=worker.on_machine)
     if phase.on_vectors:
-        examples, parse = _rows(job, transform, split, scratch, phase, parse, epoch, record, skipped)
+        examples, parse = _rows(job, transform, split, scratch, phase, parse, epoch, record, skipped, early)
     else:
-        examples = _pictures(job, transform, split, scratch, phase, epoch, record, skipped)
-    count = _count_known(job, transform, split) if skipped is None else None
-    data = inputs.batches(examples, job.training.batch_size, parse, count, _parsed_at_once(phase))
+        examples = _pictures(job, transform, split, scratch, phase, epoch, record, skipped, early)
+    size = job.training.batch_size
+    of_all = _count_known(job, transform, split)
+    known = -(-of_all // size) if skipped is None else None
+    data = inputs.batches(examples, size // early.count, parse, _parsed_at_once(phase))
+    data = inputs.prefetched(completed(early, data, of_all, size), known)
     of_batches = randomness.nothing if skipped is None else skipped.read_value
-    if split is job.train and job.training.mixup is not None and epoch is not None:
-        data = randomness.mixed(data, job.training.mixup, job.training.seed, epoch, of_batches)
-    if split is job.train and job.training.drop_remainder and epoch is not None:
-        data = data.filter(lambda _, target: tf.shape(target)[0] == job.training.batch_size)
+    if mixup is not None:
+        data = batches_of(worker, randomness.mixed(data, mixup, job.training.seed, epoch or 0, of_batches))
+    if is_trained and job.training.drop_remainder:
+        data = _without_remainder(data, of_all // size, of_batches)
     if columns:
         drawn = 0 if epoch is None else epoch
-        data = randomness.views_drawn(data, columns, views, job.training.seed, drawn, of_batches)
+        data = randomness.views_drawn(data, columns, views, job.training.seed, drawn, of_batches, early)
     return data if weights is None else weights.weighted(data, is_training=split is job.train)
 
 
-def together(phase: Phase, batch_size: int) -> int:
-    """Number of batches that are parsed together."""
-    return inputs.batches_at_once(batch_size, _parsed_at_once(phase))
+def _without_remainder(data: tf.data.Dataset, whole: int, skipped: randomness.Skipped) -> tf.data.Dataset:
+    """The first batches of an epoch, without those that are skipped."""
+    numbered = data.enumerate().filter(lambda place, _: place + tf.cast(skipped(), tf.int64) < whole)
+    return numbered.map(lambda _, batch: batch)
+
+
+def together(phase: Phase, training: Training, worker: Worker = ALONE) -> int:
+    """Number of batches that a worker parses together."""
+    size = training.batch_size // (worker.count if training.mixup is None else 1)
+    return inputs.batches_at_once(size, _parsed_at_once(phase))
 
 
 def _parsed_at_once(phase: Phase) -> int:
@@ -151,6 +168,7 @@ def _rows(
     epoch: Epoch | None,
     record: Record,
     skipped: tf.Variable | None,
+    worker: Worker,
 ) -> tuple[tf.data.Dataset, inputs.Parse]:
     """The rows of a split one by one, either unchanged or already transformed, and the function that parses them."""
     records = complete(read_records(split.rows, in_order=epoch is None), split.count)
@@ -167,7 +185,7 @@ def _rows(
         together = rows.batch(ROWS_AT_ONCE)
         rows, given = together.map(kept.encode, num_parallel_calls=tf.data.AUTOTUNE).unbatch(), kept.parse
         size = split.count * job.memo.once(("row size", parse), lambda: kept.bytes_of_row(next(iter(together))))
-    cache = _cache(job, split, phase, "transformed_rows" if transformed else "rows", size)
+    cache = _cache(job, split, phase, "transformed_rows" if transformed else "rows", size, worker)
     record(cache)
     if cache.place == "memory":
         rows = job.memo.once(("rows", split is job.train, parse if transformed else None), rows.cache)
@@ -176,11 +194,11 @@ def _rows(
     if split is job.train:
         of_examples = _examples(skipped, job.training.batch_size)
         rows = randomness.shuffled(rows, in_buffer, job.training.seed, epoch, of_examples)
-    return rows.map(lambda row: {inputs.ROW: row}), given
+    return examples_of(worker, rows).map(lambda row: {inputs.ROW: row}), given
 
 
 def _cache(
-    job: Job, split: Split, phase: Phase, form: Literal["rows", "transformed_rows", "images"], size: int
+    job: Job, split: Split, phase: Phase, form: Literal["rows", "transformed_rows", "images"], size: int, worker: Worker
 ) -> Cache:
     return Cache(
         split="train" if split is job.train else "validation",
@@ -188,7 +206,7 @@ def _cache(
         last_epoch=phase.end,
         form=form,
         size=size,
-        place=place_of(job.training, size),
+        place=place_of(job.training, size, worker.on_machine),
     )
 
 
@@ -201,8 +219,9 @@ def _pictures(
     epoch: Epoch | None,
     record: Record,
     skipped: tf.Variable | None,
+    worker: Worker,
 ) -> tf.data.Dataset:
-    """The examples of a split one by one, as rows and image pixels."""
+    """A worker's examples of a split one by one, as rows and image pixels."""
     decodable = read_decodable(split.records, split.undecodable, in_order=epoch is None)
     records = _known(job, transform, split, complete(decodable, split.count))
     part = TRAINING.of(job.label.kind)
@@ -218,19 +237,26 @@ def _pictures(
         in_buffer = held(job.training, size // max(split.count, 1))
         # Cached examples are cached in the same order however often training is resumed.
         examples = randomness.shuffled(examples, in_buffer, seed, None if is_kept else epoch, of_examples)
+    is_shared_early = not (shuffle and is_kept)
+    if is_shared_early:  # before images are decoded
+        examples = examples_of(worker, examples)
     examples = inputs.decoded(examples, job.features, boxes, mask)
     each = inputs.bytes_of_pixels(job.features, mask) + _ROW_BYTES
     if is_kept:
-        cache = _cache(job, split, phase, "images", split.count * each)
+        size = split.count * each // (worker.count if is_shared_early else 1)
+        cache = _cache(job, split, phase, "images", size, worker)
         record(cache)
         examples = inputs.cached(examples, cache.place, scratch)
         if shuffle:
             in_buffer = min(held(job.training, each), _MIXED * job.training.batch_size)
             examples = randomness.shuffled(examples, in_buffer, seed, epoch, of_examples)
+    if not is_shared_early:  # each epoch has other examples in a worker's share
+        examples = examples_of(worker, examples)
     if not shuffle:
         return examples
     modules = modules_by_feature(job.hubs, job.module_paths, job.features)
-    return randomness.changed(examples, job.training.changes, seed, epoch, modules, boxes, mask, of_examples)
+    changes = job.training.changes
+    return randomness.changed(examples, changes, seed, epoch, modules, boxes, mask, of_examples, worker)
 
 
 def _known(job: Job, transform: Callable, split: Split, records: tf.data.Dataset) -> tf.data.Dataset:

@@ -40,6 +40,30 @@ def _last_gpu(devices: Devices) -> int:
     return int(number) if number else (devices.count or 1) - 1
 
 
+def check_workers(devices: Devices, workers: int) -> None:
+    """Checks that workers on this machine would not compete for its GPUs, whose memory this process may have taken.
+
+    Raises:
+        UserError: if they would.
+    """
+    if workers > 1 and devices.device != "cpu" and tf.config.list_physical_devices("GPU"):
+        raise UserError(
+            "training.workers: on a machine with GPUs, set `workers: 1` and training.devices.count for its GPUs; "
+            "or let the workers train on the CPU with `training.devices: {device: cpu}`"
+        )
+
+
+def start_worker(devices: Devices, workers: int) -> None:
+    """Connects this process with the other workers, before TensorFlow does anything else.
+
+    Raises:
+        UserError: if a device isn't there.
+    """
+    check(devices)
+    prepare(devices)
+    strategy(devices, workers)
+
+
 def prepare(devices: Devices) -> None:
     """Applies the settings that TensorFlow takes only at its start; the same settings again change nothing.
 
@@ -102,11 +126,18 @@ def strategy(devices: Devices, workers: int = 1) -> tf.distribute.Strategy:
         workers: Number of workers; the cluster is in `TF_CONFIG`.
     """
     if workers > 1:
-        return MultiWorkerMirroredStrategy()
+        return _of_workers(devices)
     names = _names(devices)
     if len(names) > 1:
         return _mirrored(*names)
     return tf.distribute.OneDeviceStrategy(names[0]) if devices.device else tf.distribute.get_strategy()
+
+
+@cache
+def _of_workers(devices: Devices) -> MultiWorkerMirroredStrategy:
+    if tf.config.list_physical_devices("GPU"):  # the strategy takes all GPUs that it sees
+        tf.config.set_visible_devices([] if devices.device == "cpu" else _chosen(devices), "GPU")
+    return MultiWorkerMirroredStrategy()
 
 
 @cache
@@ -124,22 +155,31 @@ def _names(devices: Devices) -> list[str]:
     return [f"GPU:{number}" for number in range(len(gpus))][: devices.count] or ["CPU:0"]
 
 
-def prepared_strategy(devices: Devices, notes: list[Note]) -> tf.distribute.Strategy:
-    """Checks and prepares the devices, and notes those that are used if they are not one CPU."""
+def prepared_strategy(devices: Devices, notes: list[Note], workers: int = 1) -> tf.distribute.Strategy:
+    """Checks and prepares the devices, and notes those that are used if they are not one CPU.
+
+    Args:
+        devices: The section.
+        notes: Receives the note.
+        workers: Number of workers; of several, this is one that was started by `start_worker`.
+    """
     check(devices)
     prepare(devices)
     tf.config.set_soft_device_placement(devices.soft_placement)
-    chosen = strategy(devices)
-    text = f"training on {described(devices, chosen)}"
+    chosen = strategy(devices, workers)
+    text = f"training on {described(devices, chosen, workers)}"
     _LOGGER.info("%s", text)
     if text != _PLAIN:
         notes.append(Note(kind="devices", text=text))
     return chosen
 
 
-def described(devices: Devices, strategy: tf.distribute.Strategy) -> str:
+def described(devices: Devices, strategy: tf.distribute.Strategy, workers: int = 1) -> str:
     """The devices in a line, such as `2 GPUs (MirroredStrategy), mixed_float16`."""
-    replicas = strategy.num_replicas_in_sync
+    replicas = strategy.num_replicas_in_sync // workers
     kind = "GPU" if "GPU" in _names(devices)[0] else "CPU"
-    many = f"{replicas} {kind}s ({type(strategy).__name__})" if replicas > 1 else f"one {kind}"
+    many = f"{replicas} {kind}s" if replicas > 1 else f"one {kind}"
+    if workers > 1:
+        many = f"{workers} workers with {many} each"
+    many += f" ({type(strategy).__name__})" if replicas * workers > 1 else ""
     return ", ".join([many, devices.precision, *(["XLA"] if devices.jit_compile else [])])

@@ -29,6 +29,7 @@ from hubline.trainer.optimizers import keras_rate, optimizer
 from hubline.trainer.penalty import Penalty
 from hubline.trainer.phases import Phase
 from hubline.trainer.standardize import Standardization
+from hubline.trainer.team import ChiefsClock
 from hubline.trainer.tensorboard import LearningRate, TensorBoard, profiled_calls
 from hubline.trainer.training_notes import Note
 from hubline.trainer.untrained import Untrained
@@ -71,7 +72,7 @@ class Fit:
         self.exported_epoch = -1
         """The epoch whose weights the model has after the phases so far."""
         self._job, self._task, self._parts, self._transform = job, start.task, start.parts, start.transform
-        self._phases, self._pace, self._known = start.phases, start.pace, start.known
+        self._phases, self._pace, self._known, self._team = start.phases, start.pace, start.known, start.team
         self._scratch, self._notes, self._caches = scratch, notes, caches
         self._watch = watch
         self._penalty = 0.0
@@ -154,7 +155,7 @@ class Fit:
             model = self._compiled(phase)
         state = PhaseState(total_steps=first * self._pace.steps)
         keep = self._job.training.checkpoints.max_to_keep
-        checkpoint = Checkpoint(checkpoints, self._scratch, model, state, *([] if keep is None else [keep]))
+        checkpoint = Checkpoint(checkpoints, self._scratch, model, state, 2 if keep is None else keep, self._team)
         self._note_penalty(model, first)  # before restoring, so that a resumed run notes the same
         resumed = checkpoint.restore()
         if not state.finished:
@@ -192,7 +193,7 @@ class Fit:
     def _fit(self, phase: Phase, model: TunedModel, state: PhaseState, checkpoint: Checkpoint, resumed: bool) -> None:
         job, first = self._job, len(self.history)
         done, end = first + len(state.history), first + phase.end - phase.first
-        position = Position(done, state.step, together(phase, job.training.batch_size))
+        position = Position(done, state.step, together(phase, job.training, self._team.me))
         with tf.device("CPU"):  # where datasets run
             waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         train_data = self._data(phase, position)
@@ -209,7 +210,7 @@ class Fit:
             return self._cause(phase, split, f"the {of}loss became {value} in epoch {at + 1}")
 
         total = first + self._pace.epochs - phase.first
-        interval = Interval(job.training.checkpoints, self._pace, state.total_steps)
+        interval = Interval(job.training.checkpoints, self._pace, state.total_steps, ChiefsClock(self._team))
         steps = self._pace.steps
         last = self._pace.last if phase.end == self._pace.epochs else steps
         for part in [] if stopped else position.parts(train_data, end, steps, last):
@@ -302,7 +303,8 @@ class Fit:
         scratch = f"{self._scratch}/{phase.first}-{name}"
         epoch, skipped = (0, None) if position is None else (position.epoch, position.skipped)
         return batches(
-            job, self._task, self._transform, split, scratch, phase, epoch, self._record, skipped, self._weights
+            *(job, self._task, self._transform, split, scratch, phase, epoch, self._record, skipped, self._weights),
+            worker=self._team.me,
         )
 
     def _record(self, cache: Cache) -> None:

@@ -168,16 +168,13 @@ def cached(examples: tf.data.Dataset, place: Literal["memory", "disk"], scratch:
     return examples.cache(f"{scratch}/examples")
 
 
-def batches(
-    examples: tf.data.Dataset, batch_size: int, parse: Parse, count: int | None = None, parsed_at_once: int = 1
-) -> tf.data.Dataset:
-    """Batches of inputs and targets, prefetched; the last batch may be smaller.
+def batches(examples: tf.data.Dataset, batch_size: int, parse: Parse, parsed_at_once: int = 1) -> tf.data.Dataset:
+    """Batches of inputs and targets; the last batch may be smaller.
 
     Args:
         examples: One by one: `ROW`, and the pixels of images.
         batch_size: Examples per batch.
         parse: Parses the rows of a batch.
-        count: Number of examples, if known; Keras can then run several steps per call.
         parsed_at_once: If larger than a batch, the approximate number of rows to parse and transform together before
             they are split into batches: a transform graph has many operations, whose overhead is the same for one row.
     """
@@ -196,8 +193,12 @@ def batches(
     data = examples.batch(at_once * batch_size).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
     if at_once > 1:
         data = data.flat_map(partial(_in_batches, batch_size))
-    if count is not None:
-        data = data.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
+    return data
+
+
+def prefetched(batches: tf.data.Dataset, count: int | None) -> tf.data.Dataset:
+    """Batches that are prefetched, and whose number Keras must know to run several steps per call."""
+    data = batches if count is None else batches.apply(tf.data.experimental.assert_cardinality(count))
     return data.prefetch(tf.data.AUTOTUNE)
 
 

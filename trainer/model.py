@@ -206,6 +206,8 @@ class TunedModel(tf.keras.Model):
     def compile(self, **options: Any) -> None:
         """Also creates the optimizers' variables: created in the first step, they would cause a second tracing."""
         super().compile(**options)
+        # The metrics of a step are those of all replicas; by default, Keras would add up those of all workers.
+        self.distribute_reduction_method = "first"
         for each, variables in self._shares():
             each.build(variables)
 

@@ -14,6 +14,8 @@ from hubline.preprocessing.masks import LEFT_OUT
 from hubline.trainer.augment import Module, drawn
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.inputs import BOX, MASK, ROW, Boxes, Tensors, seen
+from hubline.trainer.shares import place_among_all
+from hubline.trainer.workers import ALONE, Worker
 
 Epoch: TypeAlias = tf.Variable | int
 """Number of the epoch, int64. A dataset reads a variable when an epoch starts."""
@@ -84,6 +86,7 @@ def changed(
     boxes: Boxes | None = None,
     mask: PixelsLabel | None = None,
     skipped: Skipped = nothing,
+    worker: Worker = ALONE,
 ) -> tf.data.Dataset:
     """Augments the images of examples with `ROW` and pixels, differently in every epoch.
 
@@ -95,14 +98,15 @@ def changed(
         modules: Augmenting hub modules by feature.
         boxes: Boxes in `BOX` that move with their image, if any; see `inputs.decoded`.
         mask: Label whose mask in `MASK` moves with its image, if any.
-        skipped: Examples of the epoch before these.
+        skipped: Examples of the epoch before these, of all workers.
+        worker: Whose examples these are.
     """
     if not augment:
         return examples
     by_feature = modules or {}
 
     def change(place: tf.Tensor, inputs: Tensors) -> Tensors:
-        numbers = seed_of(seed, _CHANGED, epoch, place + skipped())
+        numbers = seed_of(seed, _CHANGED, epoch, place_among_all(worker, place) + skipped())
         sizes = {name: values.shape[-3:-1] for name, values in inputs.items() if name not in (ROW, BOX, MASK)}
         of_label = {} if boxes is None else {boxes.image: inputs[BOX]}
         changes = {
@@ -153,15 +157,23 @@ def _laid_over(values: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Ten
 
 
 def views_drawn(
-    data: tf.data.Dataset, names: Sequence[str], views: int, seed: int, epoch: Epoch, skipped: Skipped = nothing
+    data: tf.data.Dataset,
+    names: Sequence[str],
+    views: int,
+    seed: int,
+    epoch: Epoch,
+    skipped: Skipped = nothing,
+    worker: Worker = ALONE,
 ) -> tf.data.Dataset:
     """Picks one random cached view per example: [batch, views, n] to [batch, n]. `skipped` counts the batches of the
-    epoch before these."""
+    epoch before these, which are the share of a worker."""
 
     def draw(place: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
         inputs, label = batch
         drawn_by = seed_of(seed, _VIEWS, epoch, place + skipped())
-        chosen = tf.random.stateless_uniform(tf.shape(label)[:1], drawn_by, maxval=views, dtype=tf.int32)
+        of_all = tf.shape(label)[:1] * worker.count  # of fewer examples, the same ones are drawn first
+        chosen = tf.random.stateless_uniform(of_all, drawn_by, maxval=views, dtype=tf.int32)
+        chosen = chosen[worker.index :: worker.count]
         return inputs | {name: tf.gather(inputs[name], chosen, batch_dims=1) for name in names}, label
 
     if views == 1:

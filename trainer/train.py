@@ -2,6 +2,8 @@
 
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 
 from hubline.core import storage
 from hubline.preprocessing.columns import may_have_several, parsing_spec
@@ -21,13 +23,13 @@ from hubline.trainer.model import Parts, feeding, model_inputs
 from hubline.trainer.phases import stays_frozen
 from hubline.trainer.tensorboard import check_profile, log_end, log_model
 from hubline.trainer.training_notes import Note
-from hubline.trainer.untrained import to_export, untrained
+from hubline.trainer.untrained import Untrained, to_export, untrained
 
 __all__ = ["Job", "Split", "train"]
 
 
 def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None = None) -> dict[str, list[float]]:
-    """Trains a model and exports it.
+    """Trains a model and exports it. Of several workers, each calls this, and the chief writes the outputs.
 
     Args:
         job: Inputs and outputs of the run.
@@ -49,17 +51,31 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     start = untrained(job, notes)
     check_profile(job.training, start.pace)
     curves: dict[str, list[float]] = defaultdict(list)
+    is_chief = start.team.me.is_chief
     with tempfile.TemporaryDirectory() as scratch, holding({"train": job.train, "validation": job.validation}):
+        if not is_chief:  # all workers read the variables that TensorBoard shows
+            job = replace(job, logs=f"{scratch}/logs")
         fit = Fit(job, start, scratch, notes, [] if caches is None else caches)
         log_model(job, start.task, start.transform, start.parts.whole, start.phases[0])
         folders = fit.train_all(job.checkpoints)
         fit.finish()
         trained = to_export(job, start)
-        fit.judge(start.phases[-1], trained)
-        log_end(job)
+        if is_chief:
+            fit.judge(start.phases[-1], trained)
+            log_end(job)
         for metrics in fit.history:
             for name, value in metrics.items():
                 curves[name].append(value)
+    if is_chief:
+        _export(job, start, trained)
+        _keep_checkpoints(job, start, folders, notes)
+    start.team.meet()
+    if start.team.me.count == 1:  # only now: a run that is interrupted during export resumes from here
+        storage.remove_tree(job.checkpoints)
+    return dict(curves)
+
+
+def _export(job: Job, start: Untrained, trained: Parts) -> None:
     own = model_inputs(job.features, job.hubs, job.backbones)
     taken = own | feeding(job.hubs, job.features, job.backbones)
     spec = parsing_spec(job.schema, input_columns(job.features, taken))
@@ -70,13 +86,14 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     serving.save(job.export, job.vectors if from_vectors and not in_pictures else None)
     start.meanings.write(f"{job.export}/{EXPORTED}")
     parameters.write(job.export, _parameters(job, trained))
+
+
+def _keep_checkpoints(job: Job, start: Untrained, folders: Sequence[str], notes: list[Note]) -> None:
     if job.training.checkpoints.max_to_keep is not None:
         start.meanings.write(f"{job.kept_checkpoints}/{MEANINGS}")
         steps = keep(folders, job.training.checkpoints.max_to_keep, job.kept_checkpoints)
         text = f"checkpoints kept in {job.kept_checkpoints}, by step: {', '.join(map(str, steps))}"
         notes.append(Note(kind="checkpoints", text=text))
-    storage.remove_tree(job.checkpoints)  # only now: a run that is interrupted during export resumes from here
-    return dict(curves)
 
 
 def _parameters(job: Job, parts: Parts) -> tuple[parameters.ParameterCount, ...]:

@@ -24,6 +24,7 @@ class Note(Section):
         "warm_start",
         "devices",
         "weights",
+        "restarted",
     ]
     text: str
     epoch: int | None = None

@@ -23,9 +23,11 @@ from hubline.trainer.precision import policy
 from hubline.trainer.pretrained import begin_with_modules
 from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.task import Task
+from hubline.trainer.team import Team
 from hubline.trainer.training_notes import Note
 from hubline.trainer.variable_names import named_variables
 from hubline.trainer.warm_start import warm_start
+from hubline.trainer.workers import worker_of
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Untrained:
     """What the dimensions of the variables stand for."""
     known: Collection[str]
     """Names of the variables with values from a warm start."""
+    team: Team
+    """The workers."""
 
 
 def untrained(job: Job, notes: list[Note], is_exported: bool = True) -> Untrained:
@@ -63,7 +67,8 @@ def untrained(job: Job, notes: list[Note], is_exported: bool = True) -> Untraine
     in_pictures = needs_pictures(job.label, job.features)
     planned = phases(job.model, job.training, job.backbones, in_pictures, pace.epochs)
     is_whole = is_exported or job.training.warm_start or not all(phase.on_vectors for phase in planned)
-    strategy = devices.prepared_strategy(job.training.devices, notes)
+    worker = worker_of(job.training.workers)
+    strategy = devices.prepared_strategy(job.training.devices, notes, worker.count)
     randomness.enable_generators()
     tf.keras.utils.set_random_seed(job.training.seed)
     task = task_of(job.label, job.transform, job.label_spec)
@@ -79,7 +84,7 @@ def untrained(job: Job, notes: list[Note], is_exported: bool = True) -> Untraine
     meanings = Meanings.of(own, parts.backbones, deep, task, job.transform)
     known = _warm_started(job, parts, meanings, planned, notes)
     transform = job.memo.once("transform", job.transform.transform_features_layer)
-    return Untrained(pace, planned, task, parts, transform, meanings, known)
+    return Untrained(pace, planned, task, parts, transform, meanings, known, Team(worker, strategy))
 
 
 def _whole(job: Job, task: Task) -> Parts:

@@ -9,6 +9,7 @@ from hubline.core.config_base import Section, is_remote, normalized
 from hubline.pipeline.diagnostics import nearest
 from hubline.pipeline.kubeflow.api_config import AnySchedule, Api
 from hubline.pipeline.kubeflow.placement import Key, Placement
+from hubline.pipeline.kubeflow.workers_config import WorkerJob
 
 STEPS = ("Pin", *NAMES, "Alert")
 """Steps that can be configured. `HubModule` and `Backbone` stand for the steps of all modules and backbones."""
@@ -108,6 +109,9 @@ class Kubeflow(Section):
     """Resources and placement by step, or by pod name for steps that share a pod."""
     every_step: Placement = Placement()
     """Defaults for every step. A step's own settings override them key by key."""
+    training: WorkerJob = WorkerJob()
+    """The job of the workers, with several `training.workers`. Their resources and nodes are those of the step Trainer,
+    for each worker."""
     image_pull_secrets: tuple[Key, ...] = ()
     """Secrets for pulling the image."""
     api: Api = Api()

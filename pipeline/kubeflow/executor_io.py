@@ -113,6 +113,14 @@ def local(uri: str) -> str:
     return uri
 
 
+def remote(path: str) -> str:
+    """The URI of a launcher's local path; other paths are returned unchanged."""
+    for scheme, folder in MOUNTED.items():
+        if path.startswith(folder):
+            return scheme + path[len(folder) :]
+    return path
+
+
 def _artifact(type_path: str, given: RuntimeArtifact, as_it_is: bool) -> Artifact:
     artifact_type = import_utils.import_class_by_path(type_path if "." in type_path else _STANDARD + type_path)
     artifact = artifact_type()

@@ -96,7 +96,9 @@ def dumped(file: AnyFile) -> dict[str, Any]:
     """
     shared = mounts(file)
     volumes = [each.model_dump() for each in file.kubeflow.placement("Pin").volumes if each.path in shared]
-    kubeflow = {"state": file.kubeflow.state, "every_step": {"volumes": volumes}}
+    kubeflow: dict[str, Any] = {"state": file.kubeflow.state, "every_step": {"volumes": volumes}}
+    if has_workers(file):
+        kubeflow["training"] = {"kind": file.kubeflow.training.kind}
     # Values set to their default are kept: an empty `thresholds` and a missing one differ.
     values = json.loads(file.model_dump_json(by_alias=True, exclude_unset=True)) | {"kubeflow": kubeflow}
     for name, backbone in ({} if isinstance(file, InferFile) else file.backbones).items():
@@ -105,6 +107,11 @@ def dumped(file: AnyFile) -> dict[str, Any]:
     if isinstance(file, PipelineFile) and isinstance(file.training.loss, CustomLoss):
         values["training"]["loss"]["folder"] = file.training.loss.folder
     return values
+
+
+def has_workers(file: AnyFile) -> bool:
+    """Whether several workers train the model, in pods of their own."""
+    return not isinstance(file, InferFile) and file.training.workers > 1
 
 
 class InvalidParameters(UserError):
@@ -140,7 +147,7 @@ def with_changes(
             set_by[key] = parameter
     try:
         file = validate(changed, folder)
-        found = list(unreachable(file)) if for_cluster else []
+        found = [*unreachable(file), *_other_pods(values, file)] if for_cluster else []
     except InvalidFile as invalid:
         found = invalid.errors
     errors += [_at_parameter(error, set_by) for error in found]
@@ -188,6 +195,17 @@ def with_integers(value: Any) -> Any:
     if isinstance(value, list):
         return [with_integers(each) for each in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _other_pods(values: Mapping[str, Any], file: AnyFile) -> Iterator[PlacedError]:
+    """An error if the run would need other pods than the package has."""
+    fixed = values.get("training", {}).get("workers", 1)
+    if not isinstance(file, InferFile) and file.training.workers != fixed:
+        yield (
+            ("training", "workers"),
+            f"is fixed when the file is compiled, because it decides which pods there are (now: {fixed}); "
+            "change it in the file instead",
+        )
 
 
 def _at_parameter(error: PlacedError, set_by: Mapping[Location, Location]) -> PlacedError:

@@ -17,9 +17,10 @@ from hubline.pipeline.kubeflow.entrypoint import explain
 from hubline.pipeline.kubeflow.exec_properties import handed
 from hubline.pipeline.kubeflow.executor_io import ExecutorInput
 from hubline.pipeline.kubeflow.notify import RUN_ID
-from hubline.pipeline.kubeflow.parameter_definitions import with_changes
+from hubline.pipeline.kubeflow.parameter_definitions import has_workers, with_changes
 from hubline.pipeline.kubeflow.pipeline_spec import graph
 from hubline.pipeline.kubeflow.tasks import task_name
+from hubline.pipeline.kubeflow.workers import preflight
 from hubline.pipeline.snapshot import check, pin
 
 
@@ -49,6 +50,8 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
         RunError: if the image's version of Hubline creates other steps than the package has.
     """
     file = with_changes(values, given)
+    if has_workers(file):
+        preflight.check(file.kubeflow.training.kind)
     pins = pin(file)
     check(file, pins)
     nodes = {node.id: node for node in graph(file, pins)}

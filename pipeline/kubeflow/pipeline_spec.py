@@ -23,8 +23,9 @@ from hubline.pipeline.kubeflow.escaping import argument
 from hubline.pipeline.kubeflow.executor_io import type_name
 from hubline.pipeline.kubeflow.exit_handler import alerted, env, with_webhook
 from hubline.pipeline.kubeflow.fused_steps import join
-from hubline.pipeline.kubeflow.parameter_definitions import dumped, offered
+from hubline.pipeline.kubeflow.parameter_definitions import dumped, has_workers, offered
 from hubline.pipeline.kubeflow.tasks import Input, Node, Task, from_form, task_name
+from hubline.pipeline.kubeflow.workers import settings as workers
 from hubline.pipeline.paths import ClusterPaths
 
 Json = dict[str, Any]
@@ -42,6 +43,8 @@ def package(file: AnyFile, image: str) -> tuple[Json, Json]:
         image: Image of every step.
     """
     nodes, parameters, kubeflow = _nodes(file), offered(file), with_webhook(file.kubeflow)
+    if has_workers(file):
+        kubeflow = workers.coordinating(kubeflow, image)
     spec = {
         "pipelineInfo": {"name": file.name, "description": _about(file).replace("{{", "{ {")},
         "schemaVersion": SCHEMA_VERSION,
@@ -65,7 +68,9 @@ def package(file: AnyFile, image: str) -> tuple[Json, Json]:
 
 def _nodes(file: AnyFile) -> list[Node]:
     steps, form = graph(file, unpinned(file)), from_form(offered(file))
-    pin, others = _pin(file, steps, form), join(list(map(_step, steps)), pods(file))
+    executors = {workers.TRAINER: workers.EXECUTOR} if has_workers(file) else {}
+    tasks_of_steps = [_step(step, executors.get(step.id)) for step in steps]
+    pin, others = _pin(file, steps, form), join(tasks_of_steps, pods(file))
     if file.kubeflow.alert:
         return alerted(pin, others, form, file.name, file.kubeflow)
     return [pin, *others]
@@ -141,13 +146,19 @@ def _pin(file: AnyFile, steps: list[BaseNode], form: dict[str, Input]) -> Task:
     )
 
 
-def _step(step: BaseNode) -> Task:
+def _step(step: BaseNode, executor: str | None) -> Task:
+    """The task of a step.
+
+    Args:
+        step: The step.
+        executor: Import path of the executor class to use in place of the step's own.
+    """
     handed = {"producerTask": task_name(PIN), "outputParameterKey": task_name(step.id)}
     outputs = {name: _artifact_type(channel) for name, channel in step.outputs.items()}
     return Task(
         step=step.id,
         module="hubline.pipeline.kubeflow.entrypoint",
-        arguments=[name_utils.get_full_name(step.executor_spec.executor_class), _types(step), "{{$}}"],
+        arguments=[executor or name_utils.get_full_name(step.executor_spec.executor_class), _types(step), "{{$}}"],
         parameters={PROPERTIES: Input(_PROPERTIES, {"taskOutputParameter": handed})},
         artifacts={name: _input(channel) for name, channel in step.inputs.items()},
         outputs={"artifacts": outputs} if outputs else {},

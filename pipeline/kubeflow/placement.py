@@ -24,7 +24,14 @@ Key = Annotated[str, Field(min_length=1)]
 Mount = Annotated[str, Field(pattern=r"^/[^:]*$", examples=["/mnt/data"])]
 """Absolute path in the container."""
 
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+def _not_ours(name: str) -> str:
+    if name == "TF_CONFIG":
+        raise ValueError("TF_CONFIG is set for each worker; set training.workers to the number of workers instead")
+    return name
+
+
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_not_ours)]
 
 
 class Toleration(Section):

@@ -20,6 +20,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from hubline.artifacts.examples import LeftOut
 from hubline.artifacts.predictions import CANDIDATE, LABEL
 from hubline.components.example_gen.selector import BUCKETS, hashes
+from hubline.components.trainer import local_workers
 from hubline.core.float64 import from_parts
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
@@ -291,11 +292,19 @@ def warm_start_of(notes: Notes) -> str:
 
 
 def continued_from(path: Path, earlier: str, start: Weights, train: tuple[np.ndarray, ...]) -> None:
-    """Runs the file with a warm start from an earlier run: the training goes on from the weights that it exported."""
-    path.write_text(path.read_text().replace("from: serving}", f"from: {earlier}}}"))
-    result, code = run(path, None, quiet=True)
+    """Runs the file with a warm start from an earlier run: the training goes on from the weights that it exported.
+
+    It goes on with two workers, of which one is killed in the seventh epoch.
+    """
+    path.write_text(path.read_text().replace("from: serving}", f"from: {earlier}}}\n  workers: 2"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local_workers, "_MODULE", "tests.support.killed_worker")
+        result, code = run(path, None, quiet=True)
     assert code == 0, result.error
     notes = notes_of(result)
+    assert {"training: worker 1: killed (exit code 137); all workers were restarted from the last checkpoint",
+            "training: training on 2 workers with one CPU each (MultiWorkerMirroredStrategy), float32"
+            } <= {str(note) for note in notes.notes}  # fmt: skip
     assert warm_start_of(notes).startswith("2 of 2 variables began with the values in")
     assert [each.model_dump() for each in notes.parameters] == [{"part": "head", "trainable": 3, "frozen": 0}]
     assert parameters.read(f"{result.artifacts.model}/Format-Serving") == notes.parameters

@@ -1,19 +1,23 @@
-"""Training on two devices and in other precisions comes to what one device comes to in float32."""
+"""Training on two devices, with two workers, and in other precisions comes to what one device comes to in float32."""
 
 import dataclasses
+import pickle
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_transform as tft
 from pydantic import TypeAdapter
 
+from hubline.components.trainer import local_workers
 from hubline.core.errors import RunError, UserError
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.masks import LEFT_OUT
-from hubline.trainer import devices
+from hubline.trainer import datasets, devices
 from hubline.trainer.callbacks import Progress
 from hubline.trainer.checkpoints import Interval
 from hubline.trainer.config.devices import Devices
@@ -24,8 +28,10 @@ from hubline.trainer.counts import holding
 from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.fit import Fit
 from hubline.trainer.job import Job
+from hubline.trainer.labels.parts import task_of
 from hubline.trainer.labels.pixels import Pixels
 from hubline.trainer.model import TunedModel
+from hubline.trainer.phases import phases
 from hubline.trainer.precision import in_float32 as in_float32_of
 from hubline.trainer.precision import loss_scaled, policy, scaled, unscaled
 from hubline.trainer.replicas import share_of_loss
@@ -33,6 +39,7 @@ from hubline.trainer.tf1.module import open_to_train
 from hubline.trainer.training_notes import Note
 from hubline.trainer.untrained import to_export, untrained
 from hubline.trainer.variable_names import named_variables
+from hubline.trainer.workers import ALONE, Worker
 from tests.support import example_data, tf1_trainable_modules
 from tests.support import job as make_job
 
@@ -48,7 +55,7 @@ FEATURES: Features = TypeAdapter(Features).validate_python(
 )
 MOOD: Label = TypeAdapter(Label).validate_python({"kind": "class", "from": "mood", "classes": ["calm", "loud"]})
 HUBS: Hubs = {"net": Hub(handle="module", inputs={"texts": "note"})}
-TRAINED = 40
+TRAINED = 53
 
 
 class Letters(tf.__internal__.tracking.AutoTrackable):
@@ -82,11 +89,11 @@ def rows(count: int) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def notes_and_words(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    """An epoch on cached vectors, and one in which the module is fine-tuned with an optimizer of its own. One of 40
+    """An epoch on cached vectors, and one in which the module is fine-tuned with an optimizer of its own. One of 53
     examples is left for the last batch."""
     folder = tmp_path_factory.mktemp("devices")
     raw = make_job.schema(one="FLOAT", words="BYTES", note="BYTES", mood="INT")
-    records, modules = rows(60), {"net": str(folder / "module")}
+    records, modules = rows(TRAINED + 20), {"net": str(folder / "module")}
     tf.saved_model.save(Letters(), modules["net"])
 
     def split(name: str, some: list[bytes]) -> Any:
@@ -168,6 +175,55 @@ def test_two_devices_train_as_one(notes_and_words: Job, tmp_path: Path) -> None:
     assert (one.notes, two.notes) == ([], ["training on 2 CPUs (MirroredStrategy), float32"])
     assert_close(two, one, 1e-4)
     assert abs(one.weights["hub_net/scale"] - 1).max() > 1e-3, "the module was fine-tuned"
+
+
+def test_two_workers_train_as_one(notes_and_words: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second worker has no example of the last batch."""
+    training = notes_and_words.training.model_copy(update={"batch_size": 26})
+    job = dataclasses.replace(notes_and_words, training=training)
+    graph = tft.TFTransformOutput(str(Path(job.transform.transform_savedmodel_dir).parent))
+    two = dataclasses.replace(job, training=training.model_copy(update={"workers": 2}), transform=graph)
+    (tmp_path / "job").write_bytes(pickle.dumps(two))
+    monkeypatch.setattr(local_workers, "_MODULE", "tests.support.job_worker")
+    assert local_workers.run(str(tmp_path / "job"), 2) == []
+    found = Trained(*pickle.loads((tmp_path / "job.trained").read_bytes()))
+    assert found.notes == ["training on 2 workers with one CPU each (MultiWorkerMirroredStrategy), float32"]
+    assert_close(found, trained(job, tmp_path / "one"), 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("on_vectors", "end", "training"),
+    [(True, 2, {}), (False, 2, {"drop_remainder": True}), (False, 1, {})],
+    ids=["rows", "cached records", "records"],
+)
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_the_shares_of_workers_make_up_the_batches_of_one(
+    notes_and_words: Job, tmp_path: Path, split: str, on_vectors: bool, end: int, training: dict[str, Any]
+) -> None:
+    """Of 53 training examples, 2 are left for the last batch of 51."""
+    changed = notes_and_words.training.model_copy(update={"batch_size": 51, **training})
+    job = dataclasses.replace(notes_and_words, training=changed)
+    phase = dataclasses.replace(phases(job.model, job.training)[0], on_vectors=on_vectors, first=0, end=end)
+    task, graph = task_of(job.label, job.transform, {}), job.transform.transform_features_layer()
+
+    def batches(worker: Worker) -> list[Any]:
+        given = (job, task, graph, getattr(job, split), str(tmp_path / str(worker)), phase)
+        data = datasets.batches(*given, worker=worker)
+        dense = partial(tf.nest.map_structure, lambda values: _dense(values).numpy())
+        return [dense(batch) for batch in data]
+
+    whole = batches(ALONE)
+    assert sum(len(label) for _, label in whole) == {"validation": 20}.get(split, 51 if training else TRAINED)
+    for index in range(3):
+        expected = tf.nest.map_structure(lambda values: values[index::3], whole)  # noqa: B023
+        tf.nest.map_structure(np.testing.assert_array_equal, batches(Worker(index, 3)), expected)
+
+
+def _dense(values: tf.Tensor | tf.SparseTensor) -> tf.Tensor:
+    """Values, of which each example has at most two."""
+    if not isinstance(values, tf.SparseTensor):
+        return values
+    return tf.sparse.to_dense(tf.sparse.reset_shape(values, [values.dense_shape[0], 2]), default_value=-1)
 
 
 def test_a_training_on_two_devices_resumes_to_the_same_curve(

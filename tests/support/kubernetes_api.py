@@ -288,14 +288,14 @@ class KubernetesApi:
             server.server_close()
 
 
-def kubeconfig(folder: Path, server: str) -> Path:
-    """A kubeconfig for a cluster."""
+def kubeconfig(folder: Path, server: str, namespace: str = "default") -> Path:
+    """A kubeconfig for a cluster, and a namespace in it."""
     path = folder / "kubeconfig"
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "here",
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me", "namespace": namespace}}],
         "clusters": [{"name": "here", "cluster": {"server": server}}],
         "users": [{"name": "me", "user": {"token": "secret"}}],
     }

@@ -126,7 +126,7 @@ def test_batches_hold_every_example_and_know_how_many_they_are(count: int, size:
     examples = tf.data.Dataset.range(count).map(
         lambda number: {inputs.ROW: tf.strings.as_string(number), "pixels": tf.fill([2], number)}
     )
-    dataset = inputs.batches(examples, size, parse_number, count, at_once)
+    dataset = inputs.prefetched(inputs.batches(examples, size, parse_number, at_once), -(-count // size))
     found = [label.numpy().tolist() for _, label in dataset]
     assert [item for batch in found for item in batch] == list(range(count))
     assert int(dataset.cardinality()) == len(found) and all(len(batch) == size for batch in found[:-1])

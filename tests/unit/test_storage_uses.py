@@ -39,6 +39,7 @@ REASONS = {
     "pipeline/init/command.py": FILE,
     "pipeline/kubeflow/connection.py": "the file of an access token",
     "pipeline/kubeflow/publish.py": FILE,
+    "pipeline/kubeflow/workers/jobs.py": "the namespace of a pod, which Kubernetes puts into a file",
     "pipeline/load.py": FILE,
     "pipeline/local.py": RUN,
     "pipeline/output.py": RUN,

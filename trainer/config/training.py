@@ -19,6 +19,7 @@ from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.tensorboard import TensorBoard
 from hubline.trainer.config.warm_start import WarmStart
 from hubline.trainer.config.weights import ClassWeights
+from hubline.trainer.config.workers import worker_errors
 from hubline.trainer.metric_names import Metric, Monitor, lower_is_better, metric_of
 
 
@@ -111,7 +112,8 @@ class Training(Section):
     at least half of the features are categories and 100,000 rows or more are read over all epochs."""
     cache_bytes: int | None = Field(default=None, ge=0, le=1 << 50, examples=[8589934592])
     """Maximum size in bytes of a split that is cached in memory between epochs; larger ones are cached on the local
-    disk. Default: a quarter of the memory of the machine, or of the container's limit."""
+    disk. Default: a quarter of the memory of the machine, or of the container's limit, which `workers` on one machine
+    share."""
     shuffle_buffer: int = Field(default=10_000, ge=1, le=1_000_000_000)
     """Maximum number of examples in the shuffle buffer. Images stay encoded there."""
     shuffle_bytes: int = Field(default=256 << 20, ge=1, le=1 << 50)
@@ -121,6 +123,14 @@ class Training(Section):
     """The devices of the training, and how they compute."""
     tensorboard: TensorBoard = Field(default=TensorBoard(), examples=[{"histograms": True, "profile": [10, 20]}])
     """What to log for TensorBoard besides curves, the model's graph and hyperparameters."""
+    workers: int = Field(default=1, ge=1, le=1024, examples=[4])
+    """Number of processes that train together, each on its own devices (MultiWorkerMirroredStrategy). Each batch is
+    split evenly among them. `hubline run` starts them on this machine; on Kubeflow, each has a pod of its own."""
+
+    @model_validator(mode="after")
+    def _workers_have_shares(self) -> "Training":
+        raise_placed("Training", worker_errors(self.workers, self.batch_size, self.devices))
+        return self
 
     @model_validator(mode="after")
     def _has_one_length(self) -> "Training":

@@ -26,6 +26,9 @@ from hubline.trainer.metric_names import Monitor, metric_of
 SECTIONS = ("model", "training")
 """Sections whose values can be tuned. Only the Trainer reads most of their values."""
 
+_OF_MACHINES = ("workers",)
+"""Keys of `training` that change no model."""
+
 Value: TypeAlias = Annotated[JsonValue, WithJsonSchema({})]
 """Any value that YAML and JSON have in common."""
 
@@ -189,6 +192,8 @@ class Tune(Section):
 
 def _fault(name: str, settings: Mapping[str, Any]) -> str | None:
     section, _, key = name.partition(".")
+    if section == "training" and key.partition(".")[0] in _OF_MACHINES:
+        return "says where to train, which all trials have in common"
     if section in SECTIONS and all(name.split(".")) and key:
         return None
     if section in SECTIONS:

@@ -9,7 +9,7 @@ from hubline.trainer.saved_model import usual_signature
 from hubline.trainer.tf1.graph import LOSSES, Graph
 from hubline.trainer.tf1.rewrite import ON_REFERENCES, STATELESS, is_random
 
-ON_ONE_DEVICE = "a TF1 module can be trained on one device only; set training.devices.count: 1"
+ON_ONE_DEVICE = "a TF1 module can be trained on one device only; set training.devices.count: 1 and training.workers: 1"
 _SHOWN = 5
 """Names in a message."""
 

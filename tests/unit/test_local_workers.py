@@ -1,0 +1,70 @@
+"""Several workers as processes of this machine: their ends, their logs, and restarts."""
+
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from hubline.components.trainer import local_workers
+from hubline.core import interruption
+from hubline.core.errors import DataError, RunError
+
+
+@pytest.fixture(autouse=True)
+def _scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_workers, "_MODULE", "tests.support.scripted_worker")
+
+
+def run(folder: Path, *does: list[str]) -> list[str]:
+    (folder / "job.json").write_text(json.dumps(does))
+    return local_workers.run(str(folder / "job.json"), len(does))
+
+
+def test_workers_know_their_places_and_their_messages_are_passed_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "hubline"):
+        assert run(tmp_path, ["done"], ["done"]) == []
+    assert {"worker 0: done", "worker 1: done"} <= set(caplog.messages)
+
+
+def test_a_worker_that_is_killed_is_survived(tmp_path: Path) -> None:
+    restarts = run(tmp_path, ["lost", "done"], ["killed", "done"])
+    assert restarts == ["worker 1: killed (exit code 137)"], "and not worker 0, which lost its connection"
+
+
+def test_an_error_of_a_worker_is_raised_as_it_is_and_ends_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_workers, "_GRACE_SECONDS", 0.5)
+    with pytest.raises(DataError, match=r"^shard 7 is damaged$"):
+        run(tmp_path, ["waits"], ["error"])
+
+
+def test_a_crash_is_told_with_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"(?s)worker 0 failed with exit code 1:\n.*ValueError: a bug"):
+        run(tmp_path, ["crash"], ["lost"])
+
+
+def test_restarts_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_workers, "RESTARTS", 1)
+    with pytest.raises(RunError, match=r"worker 0: killed \(exit code 137\); the workers were restarted 1 times"):
+        run(tmp_path, ["killed", "killed"])
+
+
+def test_workers_end_with_the_run(tmp_path: Path) -> None:
+    def terminate() -> None:
+        while not (tmp_path / "starts-1").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=terminate).start()
+    begun = time.monotonic()
+    with interruption.handled(), pytest.raises(interruption.Interrupted):
+        run(tmp_path, ["waits"], ["waits"])
+    assert time.monotonic() - begun < 30
