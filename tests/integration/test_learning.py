@@ -13,8 +13,7 @@ import tensorflow_transform as tft
 import tf_keras as keras
 
 from hubline.core.errors import DataError
-from hubline.preprocessing.config import BinaryLabel, ClassLabel, Label, RegressionLabel
-from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.preprocessing.config import ClassLabel, Label, RegressionLabel
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.training import Training
@@ -61,26 +60,21 @@ class ScaledMaps(make_pixels.Maps):
 
 
 def records(count: int) -> list[bytes]:
-    """Images of one rectangle each, and columns for every kind of label."""
+    """Images of one rectangle each, and its area."""
     rng = np.random.default_rng(3)
     made = []
     for _ in range(count):
         pixels, box, name = make_boxes.rectangle(rng)
         area = (box[2] - box[0]) * (box[3] - box[1])
-        sides = [side for side, there in ((b"top", box[0] < 0.3), (b"left", box[1] < 0.3)) if there]
-        listed = tf.train.Feature(bytes_list=tf.train.BytesList(value=sides))
-        more = {"area": area, "sides": listed, "number": CLASSES.index(name)}
-        made.append(make_boxes.record(pixels, box, name, **more))
+        made.append(make_boxes.record(pixels, box, name, area=area))
     return made
 
 
-CLASSES = make_boxes.CLASSES
 RECORDS = records(360)
-RAW = make_job.schema(image="BYTES", boxes="FLOAT", box_labels="BYTES", area="FLOAT", sides="BYTES", number="INT")
+RAW = make_job.schema(image="BYTES", boxes="FLOAT", box_labels="BYTES", area="FLOAT")
+# One label of classes, one of numbers and one of both: each has a loss and a head of its own.
 LABELS: dict[str, tuple[Label, str]] = {
     "class": (ClassLabel.model_validate({"kind": "class", "from": "box_labels"}), "accuracy"),
-    "binary": (BinaryLabel.model_validate({"kind": "binary", "from": "number"}), "accuracy"),
-    "multilabel": (MultilabelLabel.model_validate({"kind": "multilabel", "from": "sides"}), "f1"),
     "regression": (
         RegressionLabel.model_validate({"kind": "regression", "from": "area", "normalize": "z_score"}),
         "mae",
