@@ -92,9 +92,12 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     assert second["nothing_to_do"] and not second["newly_pushed"] and second["report"] == first.report
     assert second["pushed_model"] == first.pushed_model and second["metrics"] == first.metrics
 
-    # Without the record of the last run, the candidate is compared with the serving model, which is the same.
+    # Without the record of the last run, the candidate is compared with the serving model, which is the same. Where
+    # Beam runs, several processes here and one again, changes nothing.
     last_run = path.parent / ".hubline" / "tiny" / "last-run.json"
-    for expected in (["Evaluator", "Pusher"], []):
+    text = path.read_text()
+    for beam, expected in (("beam: {workers: 2}\n", ["Evaluator", "Pusher"]), ("", [])):
+        path.write_text(text + beam)
         last_run.unlink()
         again, code = run(path, None, quiet=True)
         assert (code, ran(again), again.nothing_to_do) == (0, expected, False)

@@ -27,6 +27,7 @@ from hubline.components.engine_endpoint import check_endpoint
 from hubline.core.errors import RunError
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
+from hubline.pipeline.run import run
 
 EXTERNAL = {"environment": "EXTERNAL", "environment_config": "localhost:50000"}
 FLINK = {"runner": "FlinkRunner", "job_endpoint": "localhost:8099", **EXTERNAL}
@@ -293,3 +294,13 @@ def test_a_flink_of_another_version_is_refused() -> None:
         with pytest.raises(RunError, match=rf"Flink 1\.19\.3 runs there, and Beam would send a job for {other}$"):
             ask(other)
         server.shutdown()
+
+
+def test_a_run_whose_artifacts_workers_cannot_reach_is_refused_before_it_starts(tmp_path: Path) -> None:
+    assert not errors(tmp_path, REMOTE)
+    path = tmp_path / "pipeline.yaml"
+    with pytest.raises(
+        PipelineFileError, match=rf"yaml:7: beam: {tmp_path}/\.hubline/taxi: workers of flink:8099 don't"
+    ):
+        run(path, None, quiet=True)
+    assert not (tmp_path / ".hubline").exists()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hubline.core.progress import report
+from hubline.core.progress import note, report
 from hubline.pipeline.display import Display, example_inputs, show_result
 from hubline.pipeline.load import load
 from hubline.pipeline.output import into_log
@@ -30,12 +30,14 @@ def test_a_terminal_shows_steps_with_state_time_and_progress() -> None:
         display.started("Trainer")
         report(125, 1000, "examples", epoch=1, loss=0.7)
         report(250, 1000, "examples", epoch=2, loss=0.5)
+        note("2 of 8 workers take part")
         rendered = Console(file=io.StringIO(), width=120)
         rendered.print(display._render())
     text = rendered.file.getvalue()  # type: ignore[attr-defined]
     assert [line.split()[:2] for line in text.splitlines()[1:]] == [
         ["pin", "done"], ["ExampleGen", "cached"], ["Trainer", "running"], ["Pusher", "waiting"],
     ]  # fmt: skip
+    assert "Trainer: 2 of 8 workers take part\n" in console.file.getvalue()  # type: ignore[attr-defined]
     assert "250 of 1,000 examples" in text and "s left" in text and "epoch 2, loss 0.5" in text
 
 
