@@ -40,8 +40,9 @@ class Beam(Section):
     """Maximum number of parallel workers; no more take part than there are shards. With `DirectRunner`, number of
     processes."""
     min_bytes: int = Field(default=_DEFAULT_MIN_BYTES, ge=0)
-    """Smaller data, in bytes, is processed in the step's own process, because starting workers takes longer; default:
-    256 MiB. With `0`, workers process all data."""
+    """Smaller data is processed in the step's own process, because starting workers takes longer; default: 256 MiB of
+    a table for its statistics, and as much other data as takes as long (docs/beam.md). With `0`, workers process all
+    data."""
     volumes: tuple[str, ...] = Field(default=(), examples=[["/mnt/shared"]])
     """Folders that all workers mount at the same path as the steps."""
     options: dict[str, Value] = Field(default={}, examples=[{"region": "europe-west4"}])

@@ -14,7 +14,7 @@ from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.predictions import CANDIDATE, SERVING
 from hubline.components.adapters.tfx import bless
 from hubline.components.config.evaluation import Evaluation
-from hubline.components.engine import BeamExecutor, Work
+from hubline.components.engine import EVALUATED, BeamExecutor, Work
 from hubline.components.evaluator.baseline import parts_of
 from hubline.components.evaluator.constants import TrainingSplit
 from hubline.components.evaluator.decide import decide
@@ -92,7 +92,7 @@ class Executor(BeamExecutor):
         folder = f"{evaluation_uri}/{PREDICTIONS}"
         size = sum(storage.stat(f"{folder}/{name}").size for name in storage.names(folder))
         # Records are counted, and not files: TFMA spreads them over the workers itself.
-        beam_args = self.arguments_for(Work(test.count, [size]))
+        beam_args = self.arguments_for(Work(test.count, [size], EVALUATED))
         slices = analyse(
             f"{escape(evaluation_uri)}/{PREDICTIONS}/*", list(paths), config, predicted, evaluation_uri, beam_args
         )

@@ -23,7 +23,7 @@ from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.selection import Records, Selection
 from hubline.components.config.splits import HashSplit
-from hubline.components.engine import BeamExecutor, Work
+from hubline.components.engine import INGESTED, BeamExecutor, Work
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen import take as take_module
 from hubline.components.example_gen.contract import Contract
@@ -127,7 +127,7 @@ class Executor(BeamExecutor):
         if missing:
             try:
                 sizes = (job.file.size for task in missing for job in task.jobs)
-                with self.pipeline_for(Work(len(missing), sizes)) as pipeline:
+                with self.pipeline_for(Work(len(missing), sizes, INGESTED)) as pipeline:
                     (
                         pipeline
                         | "Files" >> beam.Create(missing)

@@ -17,7 +17,7 @@ from hubline.components import module_channels
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.predictions import Predictions
 from hubline.components.dashboard.artifacts import preview, show
-from hubline.components.engine import BeamExecutor, Work
+from hubline.components.engine import PREDICTED, BeamExecutor, Work
 from hubline.components.predictor import batch_predict
 from hubline.components.predictor.batch_predict import BAD, PredictionJob, Task, assemble, predict_shards
 from hubline.components.predictor.evaluation import EVALUATION, GroundTruth
@@ -44,8 +44,6 @@ from hubline.trainer.hub_trial import TrialResult
 _TOP = 5
 _MIN_SCORE = 0.5
 _REASONS = 3
-_WEIGHT = 16
-"""Cost of predicting with a model, as a multiple of reading records."""
 _MADE_BY = ("features", "hubs", "label", "labels", "bad_records")
 
 
@@ -102,7 +100,7 @@ class Executor(BeamExecutor):
     def _pipeline(self, tasks: Sequence[Task]) -> Any:
         paths = dict.fromkeys(piece.path for task in tasks for piece in task.shard)
         sizes = (storage.stat(path).size for path in paths)
-        return self.pipeline_for(Work(len(tasks), sizes, _WEIGHT))
+        return self.pipeline_for(Work(len(tasks), sizes, PREDICTED))
 
 
 def _code(model_spec: ModelSpec) -> list[str]:

@@ -7,7 +7,7 @@ from tfx.types import artifact_utils
 
 from hubline.artifacts.column_statistics import STATISTICS
 from hubline.artifacts.examples import Manifest
-from hubline.components.engine import BeamExecutor, Work
+from hubline.components.engine import DESCRIBED, IMAGES_DESCRIBED, BeamExecutor, Work
 from hubline.components.statistics_gen import shard as statistics_shard
 from hubline.components.statistics_gen.columns import SourceFacts, refuse_mixed_types, write_non_finite
 from hubline.components.statistics_gen.shard import Shard, accumulate, facts_of, merged
@@ -45,7 +45,8 @@ class Executor(BeamExecutor):
         ]
         fresh = [shard for shard in shards if not shard.is_done]
         if fresh:
-            with self.pipeline_for(Work.of_files([shard.path for shard in fresh])) as pipeline:
+            weight = IMAGES_DESCRIBED if manifest.images or manifest.masks else DESCRIBED
+            with self.pipeline_for(Work.of_files([shard.path for shard in fresh], weight)) as pipeline:
                 pipeline | beam.Create(fresh) | beam.Reshuffle() | beam.Map(accumulate)
 
         pairs = list(zip(files, shards, strict=True))

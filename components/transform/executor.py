@@ -16,7 +16,7 @@ from tfx_bsl.public import tfxio
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.beam import IN_ONE_PROCESS
-from hubline.components.engine import BeamExecutor, Work
+from hubline.components.engine import ANALYZED, BeamExecutor, Work
 from hubline.components.input_artifacts import read_schema
 from hubline.components.transform import shard as transform_shard
 from hubline.components.transform.config import TransformConfig
@@ -67,7 +67,7 @@ class Executor(BeamExecutor):
         ]
         fresh = [shard for shard in shards if not shard.is_done]
         if fresh:
-            with self.pipeline_for(Work.of_files([shard.path for shard in fresh])) as pipeline:
+            with self.pipeline_for(Work.of_files([shard.path for shard in fresh], ANALYZED)) as pipeline:
                 pipeline | beam.Create(fresh) | beam.Reshuffle() | beam.Map(accumulate)
         found = answers(shards, vocabularies)
         known = found.model_copy(update={"vocabularies": found.vocabularies | given})

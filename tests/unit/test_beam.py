@@ -178,17 +178,30 @@ def test_workers_elsewhere_read_buckets_and_shared_volumes(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("section", "work", "flags", "said"),
     [
-        ({}, Work(9, [2**40]), {}, None),
-        ({"workers": 4}, Work(9, [255 * MIB]), {"direct_num_workers": 1}, "255.0 MiB are below beam.min_bytes"),
-        ({"workers": 4}, Work(9, [256 * MIB]), {"direct_num_workers": 4}, None),
-        ({"workers": 4}, Work(2, [2**40] * 2), {"direct_num_workers": 2}, "2 of 4 workers take part: there are 2 shar"),
-        ({"workers": 4}, Work(1, [2**40]), {"direct_num_workers": 1}, "1 of 4 workers take part: there are 1 shards"),
-        ({"workers": 4, "min_bytes": 0}, Work(9, [1]), {"direct_num_workers": 4}, None),
-        ({"workers": 8}, Work(9, [320 * MIB]), {"direct_num_workers": 5}, "5 of 8 workers take part: there are 320.0"),
-        ({"workers": 4}, Work(9, [16 * MIB], weight=16), {"direct_num_workers": 4}, None),
-        ({**FLINK, "workers": 16}, Work(9, [MIB]), {"runner": None}, "1.0 MiB are below beam.min_bytes (256.0 MiB)"),
-        ({**FLINK, "workers": 16}, Work(9, [2**40] * 9), {"parallelism": 9}, "9 of 16 workers take part"),
-        ({**FLINK, "min_bytes": 0}, Work(9, [1]), {"parallelism": -1}, None),
+        ({}, Work(9, [2**40], 1), {}, None),
+        (
+            {"workers": 4},
+            Work(9, [255 * MIB], 1),
+            {"direct_num_workers": 1},
+            "no workers are started for 255.0 MiB; th",
+        ),
+        ({"workers": 4}, Work(9, [256 * MIB], 1), {"direct_num_workers": 4}, None),
+        ({"workers": 4}, Work(2, [2**40] * 2, 1), {"direct_num_workers": 2}, "2 of 4 workers take part: there are 2 s"),
+        ({"workers": 4}, Work(1, [2**40], 1), {"direct_num_workers": 1}, "1 of 4 workers take part: there are 1 shar"),
+        ({"workers": 4, "min_bytes": 0}, Work(9, [1], 1), {"direct_num_workers": 4}, None),
+        ({"workers": 8}, Work(9, [320 * MIB], 1), {"direct_num_workers": 5}, "5 of 8 workers take part: there are 320"),
+        ({"workers": 4}, Work(9, [16 * MIB], 16), {"direct_num_workers": 4}, None),
+        ({"workers": 4}, Work(9, [1023 * MIB], 0.25), {"direct_num_workers": 1}, "no workers are started for 1,023.0"),
+        ({"workers": 8}, Work(9, [1280 * MIB], 0.25), {"direct_num_workers": 5}, "5 of 8 workers"),
+        (
+            {**FLINK, "workers": 16},
+            Work(9, [MIB], 4),
+            {"runner": None},
+            "no workers are started for 1.0 MiB; they pay off from 64.0 MiB (beam.min_bytes)",
+        ),
+        ({"workers": 2}, Work(1, [1536], 1), {"direct_num_workers": 1}, "no workers are started for 1.5 KiB"),
+        ({**FLINK, "workers": 16}, Work(9, [2**40] * 9, 1), {"parallelism": 9}, "9 of 16 workers take part"),
+        ({**FLINK, "min_bytes": 0}, Work(9, [1], 1), {"parallelism": -1}, None),
     ],
 )
 def test_workers_take_part_where_there_is_work_for_them(
@@ -209,7 +222,7 @@ def test_no_more_files_are_measured_than_needed() -> None:
             asked.append(number)
             yield 100 * MIB
 
-    arguments_for(Beam(workers=2).arguments(), Work(1_000_000, sizes()))
+    arguments_for(Beam(workers=2).arguments(), Work(1_000_000, sizes(), 1))
     assert len(asked) < 5
 
 
