@@ -21,7 +21,7 @@ from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.display import Display, example_inputs, show_result
 from hubline.pipeline.listener import Listener
-from hubline.pipeline.load import load
+from hubline.pipeline.load import Source, load
 from hubline.pipeline.output import into_log
 from hubline.pipeline.paths import Paths
 from hubline.pipeline.preflight import preflight
@@ -34,6 +34,7 @@ from hubline.pipeline.terminal import console_on
 from hubline.pipeline.unchanged import code_digest, earlier_result, keep, run_key
 from hubline.pipeline.upkeep import damaged_metadata, prepare
 from hubline.report.contents import Artifacts
+from hubline.trainer.config.training import Training
 
 if TYPE_CHECKING:
     from hubline.pipeline.local import Run
@@ -107,7 +108,7 @@ def execute(
             if earlier := earlier_result(places, run_key(file, pins, digest)):
                 _show_cached(earlier.steps, listeners)
                 return earlier.model_copy(update={"seconds": _since(begin), "log": str(log)}), 0
-            steps = _built(file, pins, listeners, places)
+            steps = _built(file, path, pins, listeners, places)
             steps.run()
         status, error, code = _verdict(steps)
     except KeyboardInterrupt:  # outside the main thread, where Python allows no signal handlers
@@ -137,7 +138,7 @@ def _pinned(file: AnyFile, listeners: Sequence[Listener]) -> AnyPins:
     return pins
 
 
-def _built(file: AnyFile, pins: AnyPins, listeners: Sequence[Listener], places: Paths) -> "Run":
+def _built(file: AnyFile, path: Path, pins: AnyPins, listeners: Sequence[Listener], places: Paths) -> "Run":
     with collecting_none():
         # Imported here because TFX takes ten seconds, and errors are found without it.
         from hubline.pipeline.graph import build
@@ -145,13 +146,26 @@ def _built(file: AnyFile, pins: AnyPins, listeners: Sequence[Listener], places: 
     interruption.check()
     check(file, pins)
     if isinstance(file, PipelineFile):
-        # Imported here because it imports TensorFlow. Some settings take effect only before the first step starts it.
-        from hubline.trainer import devices
-
-        devices.check(file.training.devices)
-        devices.check_workers(file.training.devices, file.training.workers)
-        devices.prepare(file.training.devices)
+        _prepare(file.training, path)
     return Run(build(file, pins, places), listeners, places, file.beam.arguments())
+
+
+def _prepare(training: Training, path: Path) -> None:
+    """Prepares the devices of the training. Some settings take effect only before the first step starts TensorFlow.
+
+    Raises:
+        PipelineFileError: if a GPU that was asked for isn't there.
+        UserError: if the workers would compete for GPUs.
+    """
+    from hubline.trainer import devices  # imports TensorFlow
+
+    try:
+        devices.check(training.devices)
+    except devices.MissingGpuError as error:
+        location = ("training", "devices", error.key)
+        raise PipelineFileError([Source(path).diagnostic(location, error.reason)]) from None
+    devices.check_workers(training.devices, training.workers)
+    devices.prepare(training.devices)
 
 
 def _verdict(steps: "Run") -> tuple[Status, str | None, int]:

@@ -2,6 +2,7 @@
 
 import logging
 import subprocess
+from collections.abc import Callable
 from functools import cache
 
 import tensorflow as tf
@@ -17,21 +18,31 @@ _KEY = "training.devices"
 _PLAIN = "training on one CPU, float32"
 
 
+class MissingGpuError(RunError):
+    """A GPU that was asked for isn't there."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        self.key, self.reason = key, reason
+        super().__init__(f"{_KEY}.{key}: {reason}")
+
+
 def check(devices: Devices) -> None:
     """Checks that the GPUs that were asked for are there; starts no device.
 
     Raises:
-        RunError: if they aren't.
+        MissingGpuError: if they aren't.
     """
-    if devices.wants_gpu:
-        found, wanted = len(tf.config.list_physical_devices("GPU")), _last_gpu(devices) + 1
-        if found < wanted:
-            there = f"TensorFlow sees {found or 'none'}"
-            key = "count" if devices.count is not None else "device" if devices.device else "gpu_memory"
-            raise RunError(
-                f"{_KEY}.{key}: the training needs {wanted} GPU{'s' * (wanted > 1)} on this machine, and {there}; "
-                "check the driver, CUDA_VISIBLE_DEVICES and TensorFlow's CUDA libraries, or train with `device: cpu`"
-            )
+    if not devices.wants_gpu:
+        return
+    found, wanted = len(tf.config.list_physical_devices("GPU")), _last_gpu(devices) + 1
+    if found < wanted:
+        key = "count" if devices.count is not None else "device" if devices.device else "gpu_memory"
+        reason = (
+            f"the training needs {wanted} GPU{'s' * (wanted > 1)} on this machine, and TensorFlow sees "
+            f"{found or 'none'}; check the driver, CUDA_VISIBLE_DEVICES and TensorFlow's CUDA libraries, or train with "
+            "`device: cpu`"
+        )
+        raise MissingGpuError(key, reason)
 
 
 def _last_gpu(devices: Devices) -> int:
@@ -68,31 +79,34 @@ def prepare(devices: Devices) -> None:
     """Applies the settings that TensorFlow takes only at its start; the same settings again change nothing.
 
     Raises:
-        UserError: if TensorFlow has started already, or a GPU's memory is not known.
+        UserError: if TensorFlow has started already with others, or a GPU's memory is not known.
     """
-    if devices.is_set_at_start:
-        _prepare(devices.model_copy(update={"precision": "float32", "jit_compile": False, "soft_placement": True}))
+    if devices.at_start != Devices():
+        _prepare(devices.at_start)
 
 
 @cache
 def _prepare(devices: Devices) -> None:
+    gpus = chosen_gpus(devices)
     try:
         tf.debugging.set_log_device_placement(devices.log_device_placement)
+        tf.config.set_visible_devices(gpus, "GPU")  # of every other GPU, TensorFlow would take the memory, too
         if devices.device == "cpu" and devices.count:
             (cpu,) = tf.config.list_physical_devices("CPU")
             parts = [tf.config.LogicalDeviceConfiguration() for _ in range(devices.count)]
             tf.config.set_logical_device_configuration(cpu, parts)
         if devices.gpu_memory is not None:
-            _limit(_chosen(devices), devices.gpu_memory)
+            _limit(gpus, devices.gpu_memory)
     except RuntimeError as error:
         raise UserError(f"{_KEY}: {error}; such settings take effect only before TensorFlow has started") from error
 
 
-def _chosen(devices: Devices) -> list[tf.config.PhysicalDevice]:
+def chosen_gpus(devices: Devices) -> list[tf.config.PhysicalDevice]:
+    """The GPUs that a training uses, after `check`."""
     gpus = tf.config.list_physical_devices("GPU")
-    if (devices.device or "").startswith("gpu:"):
-        return [gpus[_last_gpu(devices)]]
-    return gpus[: devices.count]
+    if devices.device == "cpu":
+        return []
+    return gpus[_last_gpu(devices) :][:1] if ":" in (devices.device or "") else gpus[: devices.count]
 
 
 def _limit(gpus: list[tf.config.PhysicalDevice], memory: str | float) -> None:
@@ -105,7 +119,8 @@ def _limit(gpus: list[tf.config.PhysicalDevice], memory: str | float) -> None:
 
 
 def _megabytes(gpu: tf.config.PhysicalDevice) -> int:
-    """Memory of a GPU. TensorFlow doesn't tell before it has taken the memory; its driver's tool does."""
+    """Memory of the machine's smallest GPU. TensorFlow doesn't tell before it has taken the memory; the driver's tool
+    does."""
     query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
         told = subprocess.run(query, capture_output=True, text=True, check=True).stdout
@@ -119,24 +134,20 @@ def _megabytes(gpu: tf.config.PhysicalDevice) -> int:
 
 
 def strategy(devices: Devices, workers: int = 1) -> tf.distribute.Strategy:
-    """The strategy for the devices, after `check`: TensorFlow's default for one device of no particular number.
+    """The strategy for the devices, after `prepare`: TensorFlow's default for one device.
 
     Args:
         devices: The section.
         workers: Number of workers; the cluster is in `TF_CONFIG`.
     """
     if workers > 1:
-        return _of_workers(devices)
+        return _of_workers()
     names = _names(devices)
-    if len(names) > 1:
-        return _mirrored(*names)
-    return tf.distribute.OneDeviceStrategy(names[0]) if devices.device else tf.distribute.get_strategy()
+    return _mirrored(*names) if len(names) > 1 else tf.distribute.get_strategy()
 
 
 @cache
-def _of_workers(devices: Devices) -> MultiWorkerMirroredStrategy:
-    if tf.config.list_physical_devices("GPU"):  # the strategy takes all GPUs that it sees
-        tf.config.set_visible_devices([] if devices.device == "cpu" else _chosen(devices), "GPU")
+def _of_workers() -> MultiWorkerMirroredStrategy:
     return MultiWorkerMirroredStrategy()
 
 
@@ -147,39 +158,60 @@ def _mirrored(*names: str) -> MirroredStrategy:
 
 
 def _names(devices: Devices) -> list[str]:
-    if devices.device == "cpu":
-        return [f"CPU:{number}" for number in range(devices.count or 1)]
-    gpus = tf.config.list_logical_devices("GPU")
-    if (devices.device or "").startswith("gpu:") and len(gpus) > 1:
-        return [f"GPU:{_last_gpu(devices)}"]
-    return [f"GPU:{number}" for number in range(len(gpus))][: devices.count] or ["CPU:0"]
+    """Names of the devices that TensorFlow has made."""
+    gpus = len(tf.config.list_logical_devices("GPU"))
+    return [f"GPU:{number}" for number in range(gpus)] or [f"CPU:{number}" for number in range(devices.count or 1)]
 
 
-def prepared_strategy(devices: Devices, notes: list[Note], workers: int = 1) -> tf.distribute.Strategy:
+def prepared_strategy(
+    devices: Devices, notes: list[Note], workers: int = 1, can_split: Callable[[], bool] = lambda: True
+) -> tf.distribute.Strategy:
     """Checks and prepares the devices, and notes those that are used if they are not one CPU.
 
     Args:
         devices: The section.
         notes: Receives the note.
         workers: Number of workers; of several, this is one that was started by `start_worker`.
+        can_split: Tells whether the training can run on several devices. If it can't, one of several GPUs is used,
+            unless the section has their number.
+
+    Raises:
+        MissingGpuError: if a GPU that was asked for isn't there.
+        UserError: if TensorFlow has started already with other settings.
     """
     check(devices)
     prepare(devices)
     tf.config.set_soft_device_placement(devices.soft_placement)
-    chosen = strategy(devices, workers)
-    text = f"training on {described(devices, chosen, workers)}"
+    there = len(_names(devices))
+    if workers == 1 and there > 1 and devices.count is None and not can_split():
+        chosen = tf.distribute.get_strategy()
+    else:
+        chosen = strategy(devices, workers)
+    text = f"training on {_described(devices, chosen, there, workers)}"
     _LOGGER.info("%s", text)
     if text != _PLAIN:
         notes.append(Note(kind="devices", text=text))
     return chosen
 
 
-def described(devices: Devices, strategy: tf.distribute.Strategy, workers: int = 1) -> str:
+def _described(devices: Devices, strategy: tf.distribute.Strategy, there: int, workers: int) -> str:
     """The devices in a line, such as `2 GPUs (MirroredStrategy), mixed_float16`."""
-    replicas = strategy.num_replicas_in_sync // workers
-    kind = "GPU" if "GPU" in _names(devices)[0] else "CPU"
+    replicas, kind = strategy.num_replicas_in_sync // workers, _names(devices)[0].partition(":")[0]
     many = f"{replicas} {kind}s" if replicas > 1 else f"one {kind}"
+    if there > replicas:
+        many += f" of {there}"
     if workers > 1:
         many = f"{workers} workers with {many} each"
-    many += f" ({type(strategy).__name__})" if replicas * workers > 1 else ""
+    if replicas * workers > 1:
+        many += f" ({type(strategy).__name__})"
     return ", ".join([many, devices.precision, *(["XLA"] if devices.jit_compile else [])])
+
+
+def of_process(devices: Devices, number: int) -> Devices:
+    """The devices of one of several processes that train at once: one GPU each, in turn, or the CPU."""
+    gpus = chosen_gpus(devices)
+    if not gpus:
+        return devices.model_copy(update={"count": None})
+    of_machine = tf.config.list_physical_devices("GPU").index(gpus[number % len(gpus)])
+    memory = devices.gpu_memory or "growth"  # all of it would leave none to the next process on the same GPU
+    return devices.model_copy(update={"device": f"gpu:{of_machine}", "count": None, "gpu_memory": memory})

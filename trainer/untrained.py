@@ -21,7 +21,7 @@ from hubline.trainer.optimizers import check_schedules
 from hubline.trainer.phases import Phase, phases
 from hubline.trainer.precision import policy
 from hubline.trainer.pretrained import begin_with_modules
-from hubline.trainer.saved_model_loader import open_module
+from hubline.trainer.saved_model_loader import open_module, read_saved_model
 from hubline.trainer.task import Task
 from hubline.trainer.team import Team
 from hubline.trainer.training_notes import Note
@@ -68,7 +68,7 @@ def untrained(job: Job, notes: list[Note], is_exported: bool = True) -> Untraine
     planned = phases(job.model, job.training, job.backbones, in_pictures, pace.epochs)
     is_whole = is_exported or job.training.warm_start or not all(phase.on_vectors for phase in planned)
     worker = worker_of(job.training.workers)
-    strategy = devices.prepared_strategy(job.training.devices, notes, worker.count)
+    strategy = devices.prepared_strategy(job.training.devices, notes, worker.count, partial(_can_split, job))
     randomness.enable_generators()
     tf.keras.utils.set_random_seed(job.training.seed)
     task = task_of(job.label, job.transform, job.label_spec)
@@ -85,6 +85,12 @@ def untrained(job: Job, notes: list[Note], is_exported: bool = True) -> Untraine
     known = _warm_started(job, parts, meanings, planned, notes)
     transform = job.memo.once("transform", job.transform.transform_features_layer)
     return Untrained(pace, planned, task, parts, transform, meanings, known, Team(worker, strategy))
+
+
+def _can_split(job: Job) -> bool:
+    """Whether the batches of a training can be split among several devices."""
+    modules = [job.module_paths[name] for name in job.model.fine_tune if name in job.hubs]
+    return not job.training.devices.jit_compile and all(read_saved_model(each).format != "TF1" for each in modules)
 
 
 def _whole(job: Job, task: Task) -> Parts:

@@ -12,6 +12,7 @@ from hubline.core.config_errors import Location, PlacedError, dotted
 from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.rules.label import metric_fault
 from hubline.preprocessing.config import Label
+from hubline.trainer.config.devices import Devices
 from hubline.trainer.config.tuning import SECTIONS, NoKeysError, Tune, insert
 from hubline.trainer.labels.parts import TRAINING, needs_pictures
 from hubline.trainer.phases import kept_for
@@ -84,6 +85,8 @@ def trial_errors(file: PipelineFile, values: Mapping[Any, Any], check: Check) ->
             changed, _ = checked({key: (place, value)})
             if isinstance(changed, PipelineFile) and _steps_before(changed) != _steps_before(file):
                 yield ("tune", key, *place), "changes " + _WHY
+            elif isinstance(changed, PipelineFile) and _at_start(changed) != _at_start(file):
+                yield ("tune", key, *place), "changes the devices, and all trials train on the same; remove this value"
     if tune.search == "hyperband":
         yield from _hyperband_errors(file, tune)
 
@@ -131,6 +134,10 @@ def _steps_before(file: PipelineFile) -> Any:
     pictures = needs_pictures(file.label, file.features)
     training = file.training
     return kept_for(file.model, training, file.backbones, pictures), tuned, training.warm_start, training.sample_weight
+
+
+def _at_start(file: PipelineFile) -> Devices:
+    return file.training.devices.at_start
 
 
 def _hyperband_errors(file: PipelineFile, tune: Tune) -> Iterator[PlacedError]:

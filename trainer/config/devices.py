@@ -53,7 +53,7 @@ class Devices(Section):
         return self.device != "cpu" and (self.device is not None or self.count is not None or bool(self.gpu_memory))
 
     @property
-    def is_set_at_start(self) -> bool:
-        """Whether some setting takes effect only in a process in which TensorFlow hasn't started yet."""
-        splits_cpu = self.device == "cpu" and (self.count or 1) > 1
-        return splits_cpu or self.gpu_memory is not None or self.log_device_placement
+    def at_start(self) -> "Devices":
+        """The settings that take effect only when TensorFlow starts; the others have their defaults."""
+        settings = {key: getattr(self, key) for key in ("device", "count", "gpu_memory", "log_device_placement")}
+        return Devices.model_construct(**settings)

@@ -12,6 +12,7 @@ import tensorflow_transform as tft
 
 from hubline.core import interruption, progress
 from hubline.core.errors import DamageError, DataError, RunError, UserError
+from hubline.trainer import devices
 from hubline.trainer.config.tuning import Tune
 from hubline.trainer.job import Job
 from hubline.trainer.memo import Memo, NoMemo
@@ -56,21 +57,23 @@ class _Worker:
     connection: Connection
 
     @classmethod
-    def start(cls, job: Job) -> "_Worker":
-        """Starts a process with a copy of the job. A fork of this process would not survive TensorFlow's threads."""
+    def start(cls, job: Job, number: int) -> "_Worker":
+        """Starts the process of this number, with a copy of the job. A fork of this process would not survive
+        TensorFlow's threads."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
         process.start()
         theirs.close()
-        ours.send(_sent(job))
+        ours.send(_sent(job, number))
         return cls(process, ours)
 
 
-def _sent(job: Job) -> Job:
-    """The job without what this process has loaded, which can't be sent."""
+def _sent(job: Job, number: int) -> Job:
+    """The job on the devices of a process, and without what this process has loaded, which can't be sent."""
+    training = job.training.model_copy(update={"devices": devices.of_process(job.training.devices, number)})
     folder, _, _ = job.transform.transform_savedmodel_dir.rpartition("/")
-    return replace(job, memo=NoMemo(), transform=tft.TFTransformOutput(folder))
+    return replace(job, training=training, memo=NoMemo(), transform=tft.TFTransformOutput(folder))
 
 
 def _at_once(job: Job, workers: list[_Worker], tasks: Sequence[Task]) -> Iterator[Trial]:
@@ -81,7 +84,7 @@ def _at_once(job: Job, workers: list[_Worker], tasks: Sequence[Task]) -> Iterato
         Exception: the exception of a trial.
     """
     while len(workers) < len(tasks):
-        workers.append(_Worker.start(job))
+        workers.append(_Worker.start(job, len(workers)))
     busy = {worker.connection: worker for worker in workers[: len(tasks)]}
     for worker, task in zip(busy.values(), tasks, strict=True):
         worker.connection.send(task)
