@@ -16,7 +16,7 @@ from hubline.core.descriptions import DescribedJsonSchema
 from hubline.pipeline.config import FILES, AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import explain, meant, nearest, place_of, quote
 from hubline.pipeline.labels.parts import RULES as OF_LABEL
-from hubline.pipeline.rules import augment, beam, export, features, infer, label, modules, tune
+from hubline.pipeline.rules import augment, beam, devices, export, features, infer, label, modules, tune
 from hubline.pipeline.rules.rule import Rule, errors_of
 
 _TRAINING: tuple[Rule, ...] = (
@@ -24,6 +24,7 @@ _TRAINING: tuple[Rule, ...] = (
     *modules.RULES,
     *label.RULES,
     *augment.RULES,
+    *devices.RULES,
     *export.RULES,
     *tune.RULES,
     *beam.RULES,

@@ -32,23 +32,14 @@ def check(devices: Devices) -> None:
     Raises:
         MissingGpuError: if they aren't.
     """
-    if not devices.wants_gpu:
-        return
-    found, wanted = len(tf.config.list_physical_devices("GPU")), _last_gpu(devices) + 1
-    if found < wanted:
-        key = "count" if devices.count is not None else "device" if devices.device else "gpu_memory"
+    wanted = devices.least_gpus
+    if wanted and (found := len(tf.config.list_physical_devices("GPU"))) < wanted:
         reason = (
             f"the training needs {wanted} GPU{'s' * (wanted > 1)} on this machine, and TensorFlow sees "
             f"{found or 'none'}; check the driver, CUDA_VISIBLE_DEVICES and TensorFlow's CUDA libraries, or train with "
             "`device: cpu`"
         )
-        raise MissingGpuError(key, reason)
-
-
-def _last_gpu(devices: Devices) -> int:
-    """The highest number of a GPU that was asked for."""
-    _, _, number = (devices.device or "").partition(":")
-    return int(number) if number else (devices.count or 1) - 1
+        raise MissingGpuError(str(devices.gpu_key), reason)
 
 
 def check_workers(devices: Devices, workers: int) -> None:
@@ -106,7 +97,7 @@ def chosen_gpus(devices: Devices) -> list[tf.config.PhysicalDevice]:
     gpus = tf.config.list_physical_devices("GPU")
     if devices.device == "cpu":
         return []
-    return gpus[_last_gpu(devices) :][:1] if ":" in (devices.device or "") else gpus[: devices.count]
+    return [gpus[devices.least_gpus - 1]] if ":" in (devices.device or "") else gpus[: devices.count]
 
 
 def _limit(gpus: list[tf.config.PhysicalDevice], memory: str | float) -> None:

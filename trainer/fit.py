@@ -35,6 +35,7 @@ from hubline.trainer.training_notes import Note
 from hubline.trainer.untrained import Untrained
 from hubline.trainer.watch import Watch, Watched
 from hubline.trainer.weight_average import WeightAverage
+from hubline.trainer.xla import explaining_xla
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -159,7 +160,8 @@ class Fit:
         self._note_penalty(model, first)  # before restoring, so that a resumed run notes the same
         resumed = checkpoint.restore()
         if not state.finished:
-            self._fit(phase, model, state, checkpoint, resumed)
+            with explaining_xla():
+                self._fit(phase, model, state, checkpoint, resumed)
             state.finished = True
             checkpoint.save()
         self.history += state.history

@@ -93,9 +93,7 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Diagnostic]:
         )
     for section, names in {"hubs": list(file.hubs), "backbones": list(_backbones(file))}.items():
         yield from _alike(section, names, source)
-    for location, fault in _engine_faults(file):
-        yield source.diagnostic(location, fault)
-    for location, fault in unreachable(file):
+    for location, fault in (*_engine_faults(file), *unreachable(file), *_without_gpus(file)):
         yield source.diagnostic(location, fault)
 
 
@@ -119,6 +117,19 @@ def _engine_faults(file: AnyFile) -> Iterator[PlacedError]:
         )
     if state and (fault := unreachable_by_workers(beam, state)):
         yield ("kubeflow", "state"), fault
+
+
+def _without_gpus(file: AnyFile) -> Iterator[PlacedError]:
+    """GPUs of the training that the Trainer's pod doesn't have."""
+    if isinstance(file, InferFile):
+        return
+    devices, gpus = file.training.devices, file.kubeflow.placement("Trainer").gpus
+    if devices.least_gpus > gpus:
+        yield (
+            ("training", "devices", str(devices.gpu_key)),
+            f"the Trainer's pod has {gpus or 'no'} GPU{'s' * (gpus > 1)}; set kubeflow.steps: {{Trainer: {{gpus: "
+            f"{devices.least_gpus}}}}}",
+        )
 
 
 def _backbones(file: AnyFile) -> Backbones:

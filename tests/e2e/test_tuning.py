@@ -102,3 +102,12 @@ def test_the_model_is_trained_with_the_values_of_the_best_trial(tuned: tuple[Pat
     page = Path(searched.report, "index.html").read_text()
     assert str(searched.best_trial) in unescape(page) and f"{best['objective']:.4g}" in page
     assert all(f'"{name}"' in page for name in ("trials", "tuned-0", "tuned-1", "tuned-2", "tuned-3"))
+
+
+def test_a_gpu_that_is_not_there_ends_a_run_before_its_steps(tuned: tuple[Path, Any, Any]) -> None:
+    folder, *_ = tuned
+    path = folder / "on_gpus.yaml"
+    path.write_text(TUNED.replace("devices: {", "devices: {count: 2, ").replace(", jit_compile: true", ""))
+    result, code = run(path, folder / "on_gpus", quiet=True)
+    assert code == 2 and not result.steps
+    assert f"{path}:10: training.devices.count: the training needs 2 GPUs on this machine, and" in str(result.error)

@@ -102,6 +102,11 @@ LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", 
             ["Trainer needs its own pod"],
         ),
         (FILE + "kubeflow: {state: gs://b/s, join: {A: [SchemaGen], B: [SchemaGen]}}\n", ["SchemaGen is in two pods"]),
+        (
+            FILE.replace("training: {", "training: {devices: {count: 2}, ")
+            + "kubeflow: {state: gs://b/s, steps: {Trainer: {gpus: 1}}}\n",
+            ["training.devices.count: the Trainer's pod has 1 GPU; set kubeflow.steps: {Trainer: {gpus: 2}}"],
+        ),
         (FILE + "kubeflow: {state: gs://b/s, join: {Pusher: [SchemaGen]}}\n", ["Pusher is the name of a step"]),
         (
             FILE + "kubeflow: {state: gs://b/s, join: {A: [SchemaGen]}, steps: {SchemaGen: {cpu: '1'}}}\n",

@@ -1,12 +1,23 @@
 """Types of the section `training.devices`."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from hubline.core.config_base import Section
 from hubline.core.config_errors import PlacedError, raise_placed
+
+
+def _growth_or_share(value: Any) -> Any:
+    if value == "growth" or (isinstance(value, int | float) and 0.0 < value < 1.0):
+        return value
+    raise ValueError(f"must be `growth`, or a share of the memory between 0 and 1, such as 0.5; got {value!r}")
+
+
+GpuMemory: TypeAlias = Annotated[
+    Literal["growth"] | Annotated[float, Field(gt=0.0, lt=1.0)], BeforeValidator(_growth_or_share)
+]
 
 
 class Devices(Section):
@@ -23,9 +34,7 @@ class Devices(Section):
     modules compute as they were saved, and the exported model computes in float32."""
     jit_compile: bool = False
     """Whether to compile training steps with XLA. On one device per worker only."""
-    gpu_memory: Literal["growth"] | Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
-        default=None, examples=["growth", 0.5]
-    )
+    gpu_memory: GpuMemory | None = Field(default=None, examples=["growth", 0.5])
     """Memory that TensorFlow takes on each GPU: what it needs as it grows (`growth`), or a share of the GPU's. Default:
     all of it."""
     soft_placement: bool = True
@@ -48,9 +57,17 @@ class Devices(Section):
             yield ("jit_compile",), "XLA compiles steps on one device; set `count: 1`, or leave jit_compile out"
 
     @property
-    def wants_gpu(self) -> bool:
-        """Whether training without a GPU would be an error."""
-        return self.device != "cpu" and (self.device is not None or self.count is not None or bool(self.gpu_memory))
+    def least_gpus(self) -> int:
+        """Number of GPUs without which training is an error."""
+        if self.device == "cpu" or self.gpu_key is None:
+            return 0
+        _, _, number = (self.device or "").partition(":")
+        return int(number) + 1 if number else self.count or 1
+
+    @property
+    def gpu_key(self) -> str | None:
+        """The key that asks for GPUs, unless `device` is `cpu`."""
+        return next((key for key in ("count", "device", "gpu_memory") if getattr(self, key) is not None), None)
 
     @property
     def at_start(self) -> "Devices":
