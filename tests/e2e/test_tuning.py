@@ -110,4 +110,4 @@ def test_a_gpu_that_is_not_there_ends_a_run_before_its_steps(tuned: tuple[Path, 
     path.write_text(TUNED.replace("devices: {", "devices: {count: 2, ").replace(", jit_compile: true", ""))
     result, code = run(path, folder / "on_gpus", quiet=True)
     assert code == 2 and not result.steps
-    assert f"{path}:10: training.devices.count: the training needs 2 GPUs on this machine, and" in str(result.error)
+    assert f"{path}:11: training.devices.count: the training needs 2 GPUs on this machine, and" in str(result.error)

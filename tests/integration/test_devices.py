@@ -15,6 +15,9 @@ from pydantic import TypeAdapter
 
 from hubline.components.trainer import local_workers
 from hubline.core.errors import RunError, UserError
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.load import load
+from hubline.pipeline.preflight import preflight
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.masks import LEFT_OUT
 from hubline.trainer import datasets, devices
@@ -42,6 +45,7 @@ from hubline.trainer.variable_names import named_variables
 from hubline.trainer.workers import ALONE, Worker
 from tests.support import example_data, tf1_trainable_modules
 from tests.support import job as make_job
+from tests.support.pipeline_files import GOOD, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_stacks]
 
@@ -255,6 +259,13 @@ def test_a_tf1_module_is_trained_on_one_device_only(tmp_path: Path) -> None:
     two = devices.strategy(Devices.model_validate(TWO))
     with two.scope(), pytest.raises(UserError, match=r"a TF1 module can be trained on one device only"):
         open_to_train(module, FineTune())
+    text = GOOD.replace("modules/net", module).replace("[64, 48]", "[8, 8]")
+    text = text.replace("training: {", "model: {fine_tune: {net: {}}}\ntraining: {devices: {device: cpu, count: 2}, ")
+    file, source = load(write(tmp_path, text))
+    with pytest.raises(PipelineFileError) as found:
+        preflight(file, source)
+    (refused,) = (each.message for each in found.value.diagnostics if each.key == "model.fine_tune.net")
+    assert refused.startswith("a TF1 module can be trained on one device only; set training.devices.count: 1")
 
 
 def test_pixels_that_are_left_out_count_on_neither_device() -> None:
