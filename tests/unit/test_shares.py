@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from pydantic import ValidationError
 
 from hubline.core.errors import DataError, UserError
 from hubline.trainer import randomness
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.training import Training
+from hubline.trainer.config.tuning import Tune
 from hubline.trainer.inputs import ROW
 from hubline.trainer.shares import batches_of, completed, examples_of
 from hubline.trainer.team import ChiefsClock, Team
@@ -118,8 +120,11 @@ def test_more_workers_than_records_are_refused() -> None:
     ],
 )
 def test_settings_that_several_workers_cannot_have(given: dict, key: tuple[str, ...], message: str) -> None:
-    from pydantic import ValidationError
-
     with pytest.raises(ValidationError, match=message) as caught:
         Training.model_validate({"epochs": 1, **given})
     assert [error["loc"] for error in caught.value.errors()] == [key]
+
+
+def test_the_number_of_workers_is_not_tuned() -> None:
+    with pytest.raises(ValidationError, match="says where to train"):
+        Tune.model_validate({"training.workers": {"choice": [1, 2]}})
