@@ -11,13 +11,37 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks import digits, evaluation, housing, ingestion, input_path, memory, photographs, spans, taxi, training
+from benchmarks import (
+    digits,
+    evaluation,
+    housing,
+    ingestion,
+    input_path,
+    memory,
+    photographs,
+    spans,
+    taxi,
+    training,
+    tuning,
+)
 from benchmarks.harness import WORK, Bench, Failed
 from benchmarks.results import Measured, Row, as_json, as_markdown, machine
 
 MEASURES = {
     module.__name__.rpartition(".")[2]: module
-    for module in (digits, training, spans, ingestion, input_path, evaluation, memory, taxi, housing, photographs)
+    for module in (
+        digits,
+        training,
+        tuning,
+        spans,
+        ingestion,
+        input_path,
+        evaluation,
+        memory,
+        taxi,
+        housing,
+        photographs,
+    )
 }
 
 

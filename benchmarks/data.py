@@ -14,6 +14,7 @@ from rich.console import Console
 
 from hubline.pipeline.convert.convert import Options, convert
 from hubline.pipeline.convert.from_csv import CsvFile, Dialect
+from hubline.pipeline.init.command import init
 
 CLASSES = ("circle", "square", "triangle", "cross", "stripes")
 SITES = (b"north", b"east", b"south", b"west")
@@ -107,6 +108,11 @@ def taxi(folder: str, times: int) -> None:
             yield from (record + mark for record in records)
 
     _write(Path(folder), copies(), len(records) * times, 8)
+
+
+def profiled_taxi(data: str, file: str) -> None:
+    """Writes a pipeline file for the taxi trips with `hubline init`."""
+    init(f"{data}/*.tfrecord", "tips", None, Path(file), overwrite=True, console=Console(quiet=True))
 
 
 def module(folder: str) -> None:

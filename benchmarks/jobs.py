@@ -49,6 +49,7 @@ def write(
     training: Mapping[str, Any] | None = None,
     slices: Sequence[Sequence[str]] = (),
     at_least: float = 0.0,
+    tune: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes a pipeline file for the records from `data.py`.
 
@@ -63,6 +64,7 @@ def write(
         training: Additional keys of `training`, which otherwise has 1 epoch with batches of 32.
         slices: Slice columns of the evaluation.
         at_least: Minimum accuracy for a blessing; changing it makes the Evaluator run again.
+        tune: The section `tune`, if any.
     """
     train, validation, test = split
     evaluation = {"metrics": ["accuracy", "cross_entropy", "auc"], "thresholds": {"accuracy": {"at_least": at_least}}}
@@ -80,6 +82,8 @@ def write(
         "evaluation": evaluation | ({"slices": [list(columns) for columns in slices]} if slices else {}),
         "serving": {"destination": "serving"},
     }
+    if tune is not None:
+        sections["tune"] = dict(tune)
     path = folder / "pipeline.yaml"
     path.write_text(json.dumps(sections, indent=1))  # JSON is YAML
     return path
@@ -105,6 +109,21 @@ def make_taxi(bench: Bench, times: int) -> Path:
 def taxi_example(folder: Path, data: Path) -> Path:
     """A copy of the taxi example's pipeline file with other data and another serving folder."""
     return _example("taxi", folder, data)
+
+
+def taxi_by_default(bench: Bench, folder: Path, data: Path, seeds: Sequence[int]) -> list[Path]:
+    """Pipeline files for the taxi trips as `hubline init` writes them, except for label, metrics and seed."""
+    suggested = folder / "init.yaml"
+    bench.prepare("benchmarks.data:profiled_taxi", data=str(data), file=str(suggested))
+    file, _ = load(suggested)
+    sections = file.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    sections["label"] = {"kind": "binary", "where": "tips > 0.2 * fare"}
+    sections["evaluation"] = {"metrics": ["auc"]}
+    sections["serving"] = {"destination": "serving", "push": False}
+    paths = [folder / f"defaults-{seed}.yaml" for seed in seeds]
+    for seed, path in zip(seeds, paths, strict=True):
+        path.write_text(json.dumps(sections | {"training": sections["training"] | {"seed": seed}}, indent=1))
+    return paths
 
 
 def housing_example(folder: Path, data: Path) -> Path:

@@ -64,6 +64,9 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Any]:
     path.write_text(TUNED)
     searched, code = run(path, None, quiet=True)
     assert code == 0, searched.error
+    unchanged, code = run(path, None, quiet=True)
+    assert code == 0, unchanged.error
+    assert {step.id for step in unchanged.steps if step.cached} >= {"Tuner", "Trainer"}
     best = YAML(typ="safe").load(str(searched.best_trial))
     frozen = {key: value for key, value in YAML(typ="safe").load(TUNED).items() if key != "tune"}
     for section, values in best.items():

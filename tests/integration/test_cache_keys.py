@@ -119,6 +119,41 @@ def test_a_change_of_the_file_runs_what_reads_that_section(project: Path, change
     assert run_again(before, graph(project)) == stale
 
 
+TUNE = "tune: {training.optimizer.learning_rate: {log: [0.01, 0.1]}, trials: 3, objective: val_accuracy}\nserving:"
+
+
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        (replace("trials: 3", "trials: 4"), {"Tuner"}),
+        (replace("val_accuracy", "val_loss"), {"Tuner"}),
+        (replace("log: [0.01, 0.1]", "log: [0.01, 0.2]"), {"Tuner"}),
+        (replace("trials: 3", "trials: 3, model.head.dropout: {uniform: [0, 0.5]}"), {"Tuner"}),
+        (replace("trials: 3", "trials: 3, parallel: 2"), {"Tuner"}),
+        (replace("epochs: 5", "epochs: 6"), {"Tuner"}),
+        (replace("at_least: 0.9", "at_least: 0.8"), set()),
+        (replace("size: [8, 8]", "size: [8, 8], resize: area"), {"Tuner", "HubModule.mean", "Embedder", "Transform"}),
+    ],
+)
+def test_another_search_runs_again_with_the_training_and_without_the_data_steps(
+    project: Path, change: Callable[[Path], None], stale: set[str]
+) -> None:
+    plain = graph(project)
+    replace("serving:", TUNE)(project)
+    before = graph(project)
+    assert run_again(plain, before) == {"Tuner"} | behind("Trainer")
+    change(project)
+    after_the_trainer = behind("Trainer") if stale else behind("Evaluator")
+    assert run_again(before, graph(project)) == stale | after_the_trainer
+
+
+def test_changed_code_of_the_search_runs_search_and_training(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace("serving:", TUNE)(project)
+    before = graph(project)
+    changing(["trainer/tuning/search.py"], monkeypatch)
+    assert run_again(before, graph(project)) == {"Tuner"} | behind("Trainer")
+
+
 def test_a_changed_file_under_the_same_path_runs_all_that_reads_data(project: Path) -> None:
     before = graph(project)
     example_data.write_tfrecord(project.parent / "data" / "a.tfrecord", example_data.labelled(12))

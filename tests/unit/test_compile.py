@@ -216,6 +216,37 @@ def test_a_published_module_goes_from_exporter_to_pusher(tmp_path: Path) -> None
     )
 
 
+def test_the_tuner_reads_what_the_trainer_reads_and_gives_it_the_best_values(tmp_path: Path) -> None:
+    tune = (
+        "hubs: {net: {handle: gs://bucket/net, inputs: {x: miles}}}\n"
+        "tune: {training.optimizer.learning_rate: {log: [0.001, 0.1]}, trials: 7, objective: val_auc}\n"
+        "kubeflow: {state: gs://bucket/state, steps: {Trainer: {gpus: 2, memory: 8Gi}, Tuner: {memory: 16Gi}}}\n"
+    )
+    spec, platforms = package(load(written(tmp_path, FILE + tune))[0], IMAGE)
+    check(spec, platforms)
+    tasks = spec["root"]["dag"]["tasks"]
+
+    def sources(task: str) -> dict[str, tuple[str, str]]:
+        given = tasks[task]["inputs"]["artifacts"]
+        outputs = {name: source["taskOutputArtifact"] for name, source in given.items()}
+        return {name: (output["producerTask"], output["outputArtifactKey"]) for name, output in outputs.items()}
+
+    best = ("tuner", "best_hyperparameters")
+    assert sources("trainer") == sources("tuner") | {"hyperparameters": best}
+    assert {"examples", "transform_graph", "hub_net"} <= sources("tuner").keys()
+    assert sources("dashboard")["tuner_results"] == ("tuner", "tuner_results")
+    component = spec["components"]["comp-tuner"]
+    outputs = component["outputDefinitions"]["artifacts"]
+    assert outputs.keys() == {"best_hyperparameters", "tuner_results"}
+    properties = tasks["tuner"]["inputs"]["parameters"]["properties"]["taskOutputParameter"]
+    assert properties == {"producerTask": "pin", "outputParameterKey": "tuner"}
+    assert "tuner" in spec["components"]["comp-pin"]["outputDefinitions"]["parameters"]
+    container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+    assert container["args"][0] == "hubline.components.tuner.executor.Executor"
+    resources = container["resources"]
+    assert resources["resourceMemoryLimit"] == "16Gi" and resources["accelerator"]["resourceCount"] == "2"
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
