@@ -23,6 +23,7 @@ from hubline.trainer.job import Job, Split
 from hubline.trainer.labels.parts import TRAINING
 from hubline.trainer.materialized import MaterializedRows
 from hubline.trainer.model import feeding, model_inputs
+from hubline.trainer.parsed_rows import ParsedRows, is_dense
 from hubline.trainer.phases import Phase
 from hubline.trainer.randomness import Epoch
 from hubline.trainer.shares import batches_of, completed, examples_of
@@ -80,14 +81,14 @@ def batches(
     mixup = job.training.mixup if is_trained else None
     # mixup blends examples of all workers.
     early = worker if mixup is None else Worker(on_machine=worker.on_machine)
+    size = job.training.batch_size
     if phase.on_vectors:
-        examples, parse = _rows(job, transform, split, scratch, phase, parse, epoch, record, skipped, early)
+        data = _of_rows(job, transform, split, scratch, phase, parse, epoch, record, skipped, early)
     else:
         examples = _pictures(job, transform, split, scratch, phase, epoch, record, skipped, early)
-    size = job.training.batch_size
+        data = inputs.batches(examples, size // early.count, parse, _parsed_at_once(phase))
     of_all = _count_known(job, transform, split)
     known = -(-of_all // size) if skipped is None else None
-    data = inputs.batches(examples, size // early.count, parse, _parsed_at_once(phase))
     data = inputs.prefetched(completed(early, data, of_all, size), known)
     of_batches = randomness.nothing if skipped is None else skipped.read_value
     if mixup is not None:
@@ -158,7 +159,7 @@ def held(training: Training, each: int) -> int:
     return max(1, min(training.shuffle_buffer, training.shuffle_bytes // max(each, 1)))
 
 
-def _rows(
+def _of_rows(
     job: Job,
     transform: Callable,
     split: Split,
@@ -169,15 +170,52 @@ def _rows(
     record: Record,
     skipped: tf.Variable | None,
     worker: Worker,
-) -> tuple[tf.data.Dataset, inputs.Parse]:
-    """The rows of a split one by one, either unchanged or already transformed, and the function that parses them."""
+) -> tf.data.Dataset:
+    """Batches of a worker's rows of a split, which are kept for later epochs."""
     records = complete(read_records(split.rows, in_order=epoch is None), split.count)
     rows = _known(job, transform, split, records)
-    if epoch is None:
-        return rows.map(lambda row: {inputs.ROW: row}), parse
     size = sum(storage.stat(file).size * _UNPACKED[file.endswith(".gz")] for file in split.rows)
-    # Sized by the untransformed rows, so that the order doesn't depend on the form that is cached.
-    in_buffer = held(job.training, size // max(split.count, 1))
+
+    def in_order_of_epoch(kept: tf.data.Dataset) -> tf.data.Dataset:
+        if split is job.train:
+            # Sized by the untransformed rows, so that the order doesn't depend on the form that is cached.
+            in_buffer = held(job.training, size // max(split.count, 1))
+            of_examples = _examples(skipped, job.training.batch_size)
+            kept = randomness.shuffled(kept, in_buffer, job.training.seed, epoch, of_examples)
+        return examples_of(worker, kept)
+
+    given: inputs.Parse = parse
+    batch_size = job.training.batch_size // worker.count
+    if epoch is not None:
+        if (parsed := _parsed(job, parse, rows, size, worker)) is not None:
+            return parsed.batches(in_order_of_epoch(parsed.places), batch_size)
+        rows, given = _cached(job, split, scratch, phase, parse, rows, size, record, worker)
+        rows = in_order_of_epoch(rows)
+    examples = rows.map(lambda row: {inputs.ROW: row})
+    return inputs.batches(examples, batch_size, given, _parsed_at_once(phase))
+
+
+def _parsed(
+    job: Job, parse: tf.types.experimental.PolymorphicFunction, rows: tf.data.Dataset, size: int, worker: Worker
+) -> ParsedRows | None:
+    """The parsed rows of a split if several trainings share them and they fit in memory."""
+    if not job.memo.is_shared or not is_dense(parse) or place_of(job.training, size, worker.on_machine) == "disk":
+        return None
+    return job.memo.once(("parsed", parse), lambda: ParsedRows(rows, parse, ROWS_AT_ONCE))
+
+
+def _cached(
+    job: Job,
+    split: Split,
+    scratch: str,
+    phase: Phase,
+    parse: tf.types.experimental.PolymorphicFunction,
+    rows: tf.data.Dataset,
+    size: int,
+    record: Record,
+    worker: Worker,
+) -> tuple[tf.data.Dataset, inputs.Parse]:
+    """Rows that the first epoch caches, either unchanged or already transformed, and the function that parses them."""
     given: inputs.Parse = parse
     transformed = transforms_once(job.training, _tabular(job, phase), split.count * (phase.end - phase.first))
     if transformed:
@@ -187,14 +225,9 @@ def _rows(
         size = split.count * job.memo.once(("row size", parse), lambda: kept.bytes_of_row(next(iter(together))))
     cache = _cache(job, split, phase, "transformed_rows" if transformed else "rows", size, worker)
     record(cache)
-    if cache.place == "memory":
-        rows = job.memo.once(("rows", split is job.train, parse if transformed else None), rows.cache)
-    else:
-        rows = inputs.cached(rows, cache.place, scratch)
-    if split is job.train:
-        of_examples = _examples(skipped, job.training.batch_size)
-        rows = randomness.shuffled(rows, in_buffer, job.training.seed, epoch, of_examples)
-    return examples_of(worker, rows).map(lambda row: {inputs.ROW: row}), given
+    if cache.place == "disk":
+        return inputs.cached(rows, cache.place, scratch), given
+    return job.memo.once(("rows", split is job.train, parse if transformed else None), rows.cache), given
 
 
 def _cache(

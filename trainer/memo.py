@@ -9,6 +9,9 @@ _Made = TypeVar("_Made")
 class Memo:
     """Values that are computed once for several trainings on the same data: functions and rows in memory."""
 
+    is_shared = True
+    """Whether there are several trainings."""
+
     def __init__(self) -> None:
         self._values: dict[Hashable, Any] = {}
 
@@ -21,6 +24,8 @@ class Memo:
 
 class NoMemo(Memo):
     """Shares nothing, so that what a single training no longer needs leaves the memory."""
+
+    is_shared = False
 
     def once(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
         """What `make` returns."""

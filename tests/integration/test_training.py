@@ -31,6 +31,7 @@ from hubline.trainer.export_format import HEAD, recipe_of
 from hubline.trainer.inputs import bytes_of_pixels, encoded_images
 from hubline.trainer.kept import Kept
 from hubline.trainer.labels.parts import task_of
+from hubline.trainer.memo import Memo
 from hubline.trainer.model import TunedModel
 from hubline.trainer.phases import phases
 from hubline.trainer.randomness import Epoch
@@ -472,3 +473,19 @@ def test_rows_hold_every_column_but_the_images(fresh: Job, tmp_path: Path) -> No
 def test_kept_bytes_decide_where_examples_are_kept() -> None:
     grey = ImageFeature(kind="image", size=(3, 2), channels=1)
     assert bytes_of_pixels(FEATURES | {"grey": grey}) == 8 * 8 * 3 + 3 * 2
+
+
+def test_trainings_that_share_rows_get_the_same_batches_as_a_single_one(fresh: Job) -> None:
+    shared = dataclasses.replace(fresh, memo=Memo())
+    epoch = tf.Variable(0, dtype=tf.int64)
+    alone, *several = (batches_of(job, True, epoch=epoch) for job in (fresh, shared, shared))
+    orders = []
+    for number in range(2):
+        epoch.assign(number)
+        expected = list(alone)
+        for data in several:
+            for batch, given in zip(data, expected, strict=True):
+                tf.nest.map_structure(np.testing.assert_array_equal, batch, given)
+        orders.append(np.concatenate([label for _, label in expected]).tolist())
+    assert orders[0] != orders[1]
+    assert len(orders[0]) == fresh.train.count
