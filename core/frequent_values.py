@@ -6,7 +6,6 @@ tfx_bsl's sketch picks among equally rare values by the order of a hash table, w
 from collections import Counter
 
 import pyarrow as pa
-from pyarrow import compute
 
 
 class FrequentValues:
@@ -68,8 +67,10 @@ class FrequentValues:
             values = pa.array(
                 [value if _is_text(value) else self.not_text for value in values.to_pylist()], values.type
             )
-        is_long = compute.greater(compute.binary_length(values), self.longest)
-        return compute.if_else(is_long, pa.scalar(self.too_long, values.type), values).to_pylist()
+        shown = values.to_pylist()
+        if len(max(shown, key=len, default=b"")) > self.longest:
+            shown = [self.too_long if len(value) > self.longest else value for value in shown]
+        return shown
 
 
 def _is_text(value: bytes) -> bool:
