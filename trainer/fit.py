@@ -1,34 +1,29 @@
 """Fits a model to a training split, phase by phase."""
 
-import dataclasses
 import logging
 import math
-from collections.abc import Collection, Iterator, Mapping
 
-import numpy as np
 import tensorflow as tf
 
-from hubline.core.errors import DataError
-from hubline.trainer import inputs, standardize
+from hubline.trainer import fit_notes, inputs
+from hubline.trainer.adaptation import adapt_to
 from hubline.trainer.caches import Cache
 from hubline.trainer.callbacks import Averaged, EarlyStopping, Progress, Unaveraged
 from hubline.trainer.checkpoints import Checkpoint, Checkpoints, EarlyStoppingState, Interval, PhaseState
 from hubline.trainer.collapse import constant, stands_still
 from hubline.trainer.config.training import EarlyStopping as Selection
 from hubline.trainer.custom_loss import loss_of
-from hubline.trainer.datasets import batches, kept_vectors, together
+from hubline.trainer.datasets import batches, together
 from hubline.trainer.epochs import Position
 from hubline.trainer.example_weights import example_weights
 from hubline.trainer.interrupt import StopWhenInterrupted
 from hubline.trainer.job import Job, Split
-from hubline.trainer.memo import NoMemo
 from hubline.trainer.metrics.in_training import training_metrics
 from hubline.trainer.model import Parts, TunedModel
 from hubline.trainer.nan_trace import cause
 from hubline.trainer.optimizers import keras_rate, optimizer
 from hubline.trainer.penalty import Penalty
 from hubline.trainer.phases import Phase
-from hubline.trainer.standardize import Standardization
 from hubline.trainer.team import ChiefsClock
 from hubline.trainer.tensorboard import LearningRate, TensorBoard, profiled_calls
 from hubline.trainer.training_notes import Note
@@ -41,9 +36,6 @@ _LOGGER = logging.getLogger(__name__)
 
 STEPS_ON_VECTORS = 32
 """Steps per call of TensorFlow. One step on vectors takes less time than the Python call."""
-
-_SAMPLE = 1024
-"""Examples of the training split used for standardization if no vectors are cached."""
 
 
 class Fit:
@@ -94,55 +86,11 @@ class Fit:
         Raises:
             StoppedByWatch: if the watch ended the training.
         """
-        self.standardize(self._phases[0], self._known)
+        adapt_to(self._job, self._task, self._parts, self._transform, self._phases[0], self._known)
         folders = [f"{checkpoints}/{number}" for number in range(len(self._phases))]
         for phase, folder in zip(self._phases, folders, strict=True):
             self.train(phase, folder)
         return folders
-
-    def standardize(self, first: Phase, known: Collection[str] = ()) -> None:
-        """Adapts the standardization of module outputs to the cached vectors of the training split, or to a sample of
-        it.
-
-        Args:
-            first: The first phase, in which no module has changed yet.
-            known: Names of variables with values from a warm start, which stay as they are.
-        """
-        every = self._parts.standardized
-        layers = {name: layer for name, layer in every.items() if not any(_within(layer, each) for each in known)}
-        if layers:
-            memo = self._job.memo if first.on_vectors else NoMemo()
-            weights = memo.once(("standardized", *layers), lambda: self._adapted(first, layers))
-            for name, layer in layers.items():
-                layer.set_weights(weights[name])
-
-    def _adapted(self, first: Phase, layers: Mapping[str, Standardization]) -> dict[str, list[np.ndarray]]:
-        """The weights of adapted standardization layers."""
-        batches_of = kept_vectors(self._job) if first.on_vectors else self._sample(first)
-        (one, *_) = self._parts.backbones.values()
-        points = {name: self._parts.backbones.get(name, one).points for name in layers}
-        try:
-            standardize.adapt(layers, points, batches_of)
-        except DataError as error:
-            raise self._cause(first, self._job.train, str(error)) from None
-        return {name: layer.get_weights() for name, layer in layers.items()}
-
-    def _sample(self, phase: Phase) -> Iterator[Mapping[str, tf.Tensor]]:
-        """Module outputs for a seeded random sample of the training split, without augmentation."""
-        unchanged = self._job.training.model_copy(update={"augment": (), "cache_views": None})
-        job = dataclasses.replace(self._job, training=unchanged)
-        once = dataclasses.replace(phase, first=0, end=1)
-        data = batches(job, self._task, self._transform, job.train, "", once)
-        backbones = self._parts.backbones
-
-        @tf.function(reduce_retracing=True)
-        def run(given: inputs.Tensors) -> dict[str, tf.Tensor]:
-            found = {name: backbone(given, training=False) for name, backbone in backbones.items()}
-            (one, *_) = found.values()
-            return dict(one) if isinstance(one, Mapping) else found
-
-        for given, _ in data.take(-(-_SAMPLE // job.training.batch_size)):
-            yield run(given)
 
     def train(self, phase: Phase, checkpoints: str) -> None:
         """Trains a phase, or the rest of it.
@@ -169,9 +117,10 @@ class Fit:
         selected = stopping is not None and stopping.is_defined
         self.exported_epoch = stopping.best_epoch if stopping is not None and selected else len(self.history) - 1
         if stopping is not None and not selected:
-            self._note_undefined()
+            assert self._job.training.selection is not None  # `stopping` is its state
+            self._note(fit_notes.undefined_monitor(self._job.training.selection.monitor, len(self.history)))
         elif stopping is not None and stopping.stopped:
-            self._note_stop(stopping, first + len(state.history))
+            self._note(fit_notes.stopped_early(stopping, first + len(state.history)))
 
     def finish(self) -> None:
         """Replaces the weights by their averages, if there are averages."""
@@ -325,25 +274,8 @@ class Fit:
         """Adds a note if a module's own regularization starts to count."""
         penalty = float(sum(float(loss) for loss in model.layer_losses))
         if penalty and not self._penalty and first:
-            text = (
-                f"from epoch {first + 1} on the loss includes the regularization of the hub module that is fine-tuned, "
-                f"{penalty:.4g}; it is not comparable with the loss of the epochs before"
-            )
-            self._note(Note(kind="regularization", text=text, epoch=first + 1))
+            self._note(fit_notes.module_penalty(penalty, first + 1))
         self._penalty = penalty
-
-    def _note_undefined(self) -> None:
-        assert self._job.training.selection is not None
-        monitor, last = self._job.training.selection.monitor, len(self.history)
-        text = f"{monitor} was undefined in every epoch, so no epoch could be selected by it; epoch {last} was kept"
-        self._note(Note(kind="undefined", text=text, epoch=last))
-
-    def _note_stop(self, stopping: EarlyStoppingState, epochs: int) -> None:
-        text = (
-            f"training stopped after epoch {epochs}, as {stopping.wait} epochs had brought no improvement; the weights "
-            f"of epoch {stopping.best_epoch + 1} were kept"
-        )
-        self._note(Note(kind="stopped_early", text=text, epoch=epochs))
 
     def _note(self, note: Note) -> None:
         self._notes.append(note)
@@ -359,7 +291,3 @@ def _model_of(phase: Phase, parts: Parts) -> TunedModel:
 def _steps_per_call(phase: Phase) -> int:
     """Steps per call of TensorFlow."""
     return STEPS_ON_VECTORS if phase.on_vectors else 1
-
-
-def _within(layer: tf.keras.layers.Layer, variable: str) -> bool:
-    return variable.startswith(f"{layer.name}/")
