@@ -101,6 +101,8 @@ def test_the_model_is_trained_with_the_values_of_the_best_trial(tuned: tuple[Pat
     kernels = [shape for _, shape in variables if len(shape) == 2]
     sizes = [2, *best["values"]["model.head.hidden"], 2]
     assert sorted(kernels) == sorted(map(list, pairwise(sizes)))
+    pushed = tf.saved_model.load(str(searched.pushed_model)).signatures["serving_default"]
+    assert "DT_HALF" not in str(pushed.graph.as_graph_def()), "trained in float16, exported in float32"
 
     page = Path(searched.report, "index.html").read_text()
     assert str(searched.best_trial) in unescape(page) and f"{best['objective']:.4g}" in page
