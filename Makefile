@@ -23,7 +23,7 @@ test: setup  ## Run the linters and all tests
 	@# processors, because steps often wait for their own subprocesses.
 	@$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/unit
 
-test-fast: setup  ## Run the unit tests that train nothing and take at most a few seconds each
+test-fast: setup  ## Run the fast unit tests, which train nothing, in about two minutes
 	@$(BIN)/python -m pytest -n $$(nproc) --dist loadfile -m "not slow" tests/unit
 
 test-both-stacks: setup  ## Run the tests that CI runs on the second stack: unit tests, a digits run, one test per integration file

@@ -48,7 +48,7 @@ class Webhook(BaseHTTPRequestHandler):
 def webhook() -> Iterator[HTTPServer]:
     Webhook.heard, Webhook.refusals = [], []
     with HTTPServer(("127.0.0.1", 0), Webhook) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield server
         server.shutdown()
 

@@ -87,7 +87,7 @@ class KfpApi:
         """Serves on a local port for the duration of the block."""
         server = make_server("127.0.0.1", 0, self._application, threaded=True)
         self.host = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
             yield self

@@ -60,7 +60,7 @@ def served() -> Iterator[int]:
     """Serves a new store; yields its port."""
     handler = type("Handler", (_Handler,), {"objects": {}, "lock": threading.Lock()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield server.server_port
         server.shutdown()
 

@@ -324,6 +324,7 @@ def test_beam_steps_get_arguments_that_are_not_in_their_cache_keys(tmp_path: Pat
     assert len({*Path(tmp_path, "root", "NameJob", "named").iterdir()}) == 1, "the second run takes the first's output"
 
 
+@pytest.mark.slow
 def test_kfps_client_sends_all_through_our_rest_client(monkeypatch: pytest.MonkeyPatch) -> None:
     import kfp
     import urllib3

@@ -120,6 +120,7 @@ def test_all_questions_are_answered_in_one_pass_however_many_shards_there_are(tm
     assert words_of_one["label"] == sorted(counted, key=lambda word: (counted[word], word), reverse=True)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4), max_size=3))
 def test_records_with_a_word_are_counted_once_over_all_parts(parts: list[list[list[str]]]) -> None:
     known = DocumentFrequency()

@@ -76,6 +76,7 @@ def test_links_stay_inside(tmp_path: Path, sort: bytes, target: str) -> None:
     assert not (tmp_path / "into").exists()
 
 
+@pytest.mark.slow
 def test_a_small_archive_does_not_become_a_large_folder(tmp_path: Path) -> None:
     path = tmp_path / "m.tar.gz"
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
@@ -107,6 +108,7 @@ def test_too_many_files_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.Mon
         read_saved_model(str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refuses_head", [False, True])
 @pytest.mark.parametrize(
     ("before", "after"),
@@ -132,6 +134,7 @@ def test_an_address_that_names_no_version_is_asked(before: dict, after: dict, re
         assert fingerprint(url, "0" * 64) == url  # the digest guarantees the content
 
 
+@pytest.mark.slow
 def test_the_size_of_what_an_address_gives_counts(tmp_path: Path) -> None:
     site = Site()
     with serving(site) as address:

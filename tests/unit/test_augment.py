@@ -95,6 +95,7 @@ def test_windows_have_the_area_and_proportions_that_were_asked_for() -> None:
     np.testing.assert_allclose(narrow.matrix, np.eye(3), atol=1e-6)
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(MOVES), min_size=2, max_size=3), st.integers(0, 30))
 @settings(deadline=None, max_examples=15)
 def test_changes_together_are_the_changes_one_after_the_other(how: list[dict], number: int) -> None:
@@ -113,6 +114,7 @@ def test_changes_together_are_the_changes_one_after_the_other(how: list[dict], n
 BOXES = st.tuples(st.integers(0, HEIGHT - 13), st.integers(0, WIDTH - 13), st.integers(12, 30), st.integers(12, 40))
 
 
+@pytest.mark.slow
 @given(BOXES, st.lists(st.sampled_from(MOVES), min_size=0, max_size=3), st.integers(0, 30))
 @settings(deadline=None, max_examples=40)
 def test_boxes_and_masks_follow_the_picture(box: tuple, how: list[dict], number: int) -> None:
@@ -270,6 +272,7 @@ def test_mixup_lays_pictures_and_targets_over_each_other_by_the_same_shares(alph
     np.testing.assert_allclose(numbers, weights @ np.arange(23), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_mixup_differs_from_epoch_to_epoch_and_not_from_run_to_run() -> None:
     def epochs() -> list[np.ndarray]:
         by_epoch = [mixed(np.eye(23), 0.5, number) for number in range(2)]

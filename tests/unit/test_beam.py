@@ -244,6 +244,7 @@ def free_port() -> int:
         return taken.getsockname()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quickly")
 def test_an_engine_that_is_not_there_is_named_with_key_and_address() -> None:
     address = f"localhost:{free_port()}"
@@ -284,6 +285,7 @@ def test_a_job_server_is_recognized(is_job_server: bool) -> None:
         server.stop(None).wait()
 
 
+@pytest.mark.slow
 def test_a_flink_of_another_version_is_refused() -> None:
     class Flink(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -294,7 +296,7 @@ def test_a_flink_of_another_version_is_refused() -> None:
         def log_message(self, *_: Any) -> None: ...
 
     with HTTPServer(("localhost", 0), Flink) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         master = f"localhost:{server.server_port}"
 
         section = {"runner": "FlinkRunner", **EXTERNAL}

@@ -44,6 +44,7 @@ def recomputing(module: str) -> set[str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edited", "steps", "shards"),
     [

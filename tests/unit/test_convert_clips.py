@@ -47,6 +47,7 @@ def test_folders_of_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> 
     assert done.classes == {"run": 1, "jump": 1}
 
 
+@pytest.mark.slow
 def test_frames_are_chosen_resized_and_turned(tmp_path: Path) -> None:
     write(tmp_path / "in", a__clip__1_jpg=turned(tiles(), "JPEG", 6), a__clip__2_webp=saved(tiles(), "WEBP"))
     write(tmp_path / "in", a__clip__3_jpg=saved(tiles(), "JPEG"))

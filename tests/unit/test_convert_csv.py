@@ -106,6 +106,7 @@ def test_types_are_inferred(tmp_path: Path, cells: str, kind: str, values: list)
     assert [row.get("x") for row in rows_of(tmp_path / "out")] == [None if v is None else [v] for v in values]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("early", "late", "kind", "first"),
     [

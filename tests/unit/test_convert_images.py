@@ -149,6 +149,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 def test_bad_images_are_all_named_and_nothing_is_written(photos: Path, tmp_path: Path) -> None:
     write(
         photos, **{f"cat__{name}": data for name, (data, _) in BROKEN.items()}, stray_png=example_data.random_image(0)

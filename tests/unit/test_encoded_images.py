@@ -188,6 +188,7 @@ def model_spec(module: str, path: Path) -> list[dict]:
     return list(predict_one_by_one(hub, Request([str(path)], bad="fail"), lambda bad: None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGES)
 def test_every_door_decodes_alike(tmp_path: Path, module: str, name: str) -> None:
     data, reference = IMAGES[name]

@@ -220,7 +220,7 @@ def test_a_hub_is_asked_once_and_then_its_cache(module: Path, tmp_path: Path, mo
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr("hubline.components.hub_module.web.HUBS", ("127.0.0.1",))
     with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         handle = f"http://127.0.0.1:{server.server_port}/google/mean/1"
         for _ in range(2):
             path, digest = fetch(handle, tree_digest(str(module)), str(tmp_path / "into"))

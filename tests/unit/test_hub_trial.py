@@ -212,6 +212,7 @@ def test_a_frozen_module_without_a_row_for_each_example_is_refused(modules: Path
         try_rows(hub("photo"), open_module(str(mixed)), FED)
 
 
+@pytest.mark.slow
 def test_a_module_that_mixes_examples_or_is_not_finite_is_warned_of(modules: Path, tmp_path: Path) -> None:
     normal = hub_modules.module(
         tmp_path / "normal",

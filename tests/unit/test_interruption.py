@@ -42,6 +42,7 @@ def test_a_signal_in_a_destructor_is_not_lost(number: signal.Signals) -> None:
             interruption.check()
 
 
+@pytest.mark.slow
 def test_where_nobody_looks_the_main_thread_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interruption, "PATIENCE_SECONDS", 0.1)
     with interruption.handled():

@@ -25,6 +25,7 @@ def run(folder: Path, *does: list[str]) -> list[str]:
     return local_workers.run(str(folder / "job.json"), len(does))
 
 
+@pytest.mark.slow
 def test_workers_know_their_places_and_their_messages_are_passed_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -33,11 +34,13 @@ def test_workers_know_their_places_and_their_messages_are_passed_on(
     assert {"worker 0: done", "worker 1: done"} <= set(caplog.messages)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_survived(tmp_path: Path) -> None:
     restarts = run(tmp_path, ["lost", "done"], ["killed", "done"])
     assert restarts == ["worker 1: killed (exit code 137)"], "and not worker 0, which lost its connection"
 
 
+@pytest.mark.slow
 def test_an_error_of_a_worker_is_raised_as_it_is_and_ends_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,11 +49,13 @@ def test_an_error_of_a_worker_is_raised_as_it_is_and_ends_the_others(
         run(tmp_path, ["waits"], ["error"])
 
 
+@pytest.mark.slow
 def test_a_crash_is_told_with_its_traceback(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"(?s)worker 0 failed with exit code 1:\n.*ValueError: a bug"):
         run(tmp_path, ["crash"], ["lost"])
 
 
+@pytest.mark.slow
 def test_restarts_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_workers, "RESTARTS", 1)
     with pytest.raises(RunError, match=r"worker 0: killed \(exit code 137\); the workers were restarted 1 times"):

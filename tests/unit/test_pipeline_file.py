@@ -51,6 +51,7 @@ def test_a_section_cannot_be_changed(tmp_path: Path) -> None:
         file.training.epochs = 3  # type: ignore[misc]
 
 
+@pytest.mark.slow
 def test_all_mistakes_at_once_each_with_its_line_and_what_would_be_right(tmp_path: Path) -> None:
     found = diagnostics(
         tmp_path,
@@ -126,6 +127,7 @@ def test_of_a_choice_within_a_choice_the_nearest_is_meant(tmp_path: Path, combin
     assert found == {f"features.words.encode{key}": message for key, message in says.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
@@ -390,6 +392,7 @@ def test_the_pipeline_file_in_the_readme_is_the_example_s() -> None:
     assert f"```yaml\n{example}```" in (project / "README.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

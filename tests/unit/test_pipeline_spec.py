@@ -62,6 +62,7 @@ def test_tasks_wait_for_all_that_they_did_and_say_no_more_than_needed(data: st.D
             assert one not in reached(reduced, other), f"{name} waits for {one} by way of {other}"
 
 
+@pytest.mark.slow
 def test_the_graph_has_few_arrows_and_keeps_the_order_of_steps(tmp_path: Path) -> None:
     spec, _ = packaged(tmp_path, ", join: {}")
     file, _ = load(tmp_path / "pipeline.yaml")

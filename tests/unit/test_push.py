@@ -178,6 +178,7 @@ def test_a_killed_push_into_a_store_is_cleared_away(
     assert storage.names(destination) == ["1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("destination", ["store"], indirect=True)
 def test_a_push_that_was_held_up_pushes_nothing_and_the_next_one_clears_up(
     destination: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

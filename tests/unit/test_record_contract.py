@@ -218,6 +218,7 @@ def test_the_fast_check_and_the_one_that_names_agree(
 COMPARED = Contract(images=(), numbers=("tips", "fare"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bad", "says"),
     [

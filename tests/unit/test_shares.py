@@ -37,6 +37,7 @@ def test_a_batch_without_examples_has_the_form_of_the_others() -> None:
     assert inputs["words"].dtype == tf.string and inputs["pixels"].shape == [0, 3, 4]
 
 
+@pytest.mark.slow
 def test_workers_draw_for_their_examples_what_one_draws() -> None:
     """Augmentations of images, and views of a last batch that is smaller."""
     pictures = tf.data.Dataset.range(6).map(lambda _: {ROW: "", "photo": tf.fill([2, 2, 3], tf.cast(100, tf.uint8))})

@@ -19,6 +19,7 @@ def put(folder: str, **files: bytes) -> None:
         storage.write_bytes(f"{folder}/{name.replace('__', '/')}", content)
 
 
+@pytest.mark.slow
 def test_listing_opening_copying_and_removing_are_the_same_everywhere(place: str, tmp_path: Path) -> None:
     assert not storage.exists(f"{place}/a") and storage.names(f"{place}/a") == []
     put(f"{place}/a", x=b"xx", b__y=b"yyy", b__c__z=b"", _hidden=b"h")

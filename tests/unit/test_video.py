@@ -80,6 +80,7 @@ def test_the_frames_that_are_taken_are_those_that_counting_finds(counts, frames,
     np.testing.assert_array_equal(got, np.broadcast_to(np.array(expected)[:, :, None, None, None], got.shape))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 200), st.integers(1, 20), st.sampled_from(["spread", "middle", "first"]))
 @settings(deadline=None)
 def test_places_ascend_within_the_clip_and_evenly(count: int, frames: int, sample: str) -> None:

@@ -150,6 +150,7 @@ def test_restarts_have_a_limit(training_cluster: TrainingCluster) -> None:
     assert len(training_cluster.created) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "why"),
     [
@@ -175,12 +176,14 @@ def test_workers_that_cannot_start_are_explained(training_cluster: TrainingClust
     assert nothing_is_left(training_cluster)
 
 
+@pytest.mark.slow
 def test_a_quota_that_allows_no_pods_is_told_by_its_event(training_cluster: TrainingCluster) -> None:
     training_cluster.quota = "pods is forbidden: exceeded quota: gpus"
     with pytest.raises(RunError, match="worker 0: FailedCreate: pods is forbidden: exceeded quota: gpus"):
         run("tfjob", pending_seconds=1)
 
 
+@pytest.mark.slow
 def test_a_job_that_a_queue_holds_back_is_told(training_cluster: TrainingCluster) -> None:
     training_cluster.suspended = True
     with pytest.raises(RunError, match="the job is suspended: Job suspended"):
