@@ -14,7 +14,7 @@ import typer
 from hubline.core.errors import UserError
 from hubline.core.garbage import collect_none_at_exit
 from hubline.core.package_versions import version
-from hubline.pipeline.common_options import File, Json
+from hubline.pipeline.common_options import File, Json, Settings
 from hubline.pipeline.convert.cli import app as convert
 from hubline.pipeline.kubeflow.compile_command import compile_
 from hubline.pipeline.kubeflow.schedule_commands import app as schedule
@@ -129,6 +129,7 @@ def check(
     files: Annotated[
         bool, typer.Option(help="Also check that local data, modules and the serving folder exist.")
     ] = True,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Report every error in a pipeline file, in about a second and without TensorFlow.
@@ -138,7 +139,7 @@ def check(
     from hubline.pipeline.load import load
     from hubline.pipeline.preflight import preflight
 
-    pipeline, source = load(file)
+    pipeline, source = load(file, settings or ())
     if files:
         preflight(pipeline, source)
     if (alert := pipeline.kubeflow.alert) and alert.warning:
@@ -167,6 +168,7 @@ def run(
             "and the store are kept.",
         ),
     ] = False,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Run a pipeline on this machine: ingest, train, evaluate, push; with task: infer, ingest and predict.
@@ -176,11 +178,11 @@ def run(
 
     Example: hubline run examples/digits/pipeline.yaml
 
-    Example: hubline run examples/digits/pipeline.yaml --fresh-metadata
+    Example: hubline run examples/digits/pipeline.yaml --set training.epochs=3 --set model.head.hidden=[32]
     """
     from hubline.pipeline.run import run as run_file
 
-    result, code = run_file(file, root, quiet=as_json, fresh_metadata=fresh_metadata)
+    result, code = run_file(file, root, quiet=as_json, fresh_metadata=fresh_metadata, settings=settings or ())
     if as_json:
         print(json.dumps(result.model_dump(mode="json")))
     raise typer.Exit(code)

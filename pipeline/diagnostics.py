@@ -15,7 +15,8 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One error: its file, line (from 1) and key, what is wrong and what would be right."""
+    """One error: its file, line (from 1) and key, what is wrong and what would be right. The line is 0 if the value was
+    given on the command line."""
 
     file: str
     line: int
@@ -24,7 +25,8 @@ class Diagnostic:
 
     def __str__(self) -> str:
         """One line in the form `file:line: key: message`, which editors and terminals make clickable."""
-        return ": ".join(part for part in (f"{self.file}:{self.line}", self.key, self.message) if part)
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(part for part in (place, self.key, self.message) if part)
 
 
 class PipelineFileError(UserError):

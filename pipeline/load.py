@@ -1,7 +1,7 @@
 """Reads a pipeline file into its types, or reports all errors in it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from hubline.core.config_errors import Location
+from hubline.core.config_errors import Location, dotted
 from hubline.core.errors import UserError
 from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import Diagnostic, PipelineFileError, quote
 from hubline.pipeline.kubeflow.run_parameters import of_schedule
+from hubline.pipeline.settings import Setting, assign, read_settings
 from hubline.pipeline.validate import InvalidFile, json_schema_of, validate
 
 _MOST_BYTES = 4_000_000
@@ -24,10 +25,11 @@ _MOST_VALUES = 200_000
 
 
 class Source:
-    """Text of a pipeline file, with the line of each key."""
+    """Text of a pipeline file, with the line of each key, and what the command line changes in the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: Sequence[Setting] = ()) -> None:
         self.path = path
+        self._settings = {setting.key: setting for setting in settings}
         yaml = YAML(typ="safe", pure=True)
         text = ""
         try:
@@ -54,6 +56,14 @@ class Source:
             raise self._not_yaml(f"the character {error.character!r} is not allowed", line) from None
         except (YAMLError, ValueError, RecursionError) as error:
             raise self._not_yaml(str(error), 1) from None
+
+        if isinstance(self.values, dict):
+            self._apply_settings()
+
+    def _apply_settings(self) -> None:
+        for key, setting in self._settings.items():
+            if fault := assign(self.values, key, setting.value):
+                raise PipelineFileError([Diagnostic("--set", 0, dotted(key), fault)])
 
     @property
     def folder(self) -> str:
@@ -85,13 +95,21 @@ class Source:
 
     def diagnostic(self, location: Location, message: str) -> Diagnostic:
         """An error at a location in the file; if the location doesn't exist, at the enclosing key."""
+        if self._setting_at(location):
+            return Diagnostic("--set", 0, dotted(location), message)
         line, shown, _ = self._find(location)
         return Diagnostic(str(self.path), line, shown, message)
 
     def text(self, location: Location) -> str | None:
         """How the scalar at a location is written; None if there is none or it is quoted."""
-        node = self._find(location)[2]
+        setting = self._setting_at(location)
+        node = _inside(setting.node, location[len(setting.key) :]) if setting else self._find(location)[2]
         return node.value if isinstance(node, ScalarNode) and node.style is None else None
+
+    def _setting_at(self, location: Location) -> Setting | None:
+        """The setting that a location is in."""
+        starts = (location[:length] for length in range(1, len(location) + 1))
+        return next((self._settings[start] for start in starts if start in self._settings), None)
 
     def unquoted(self, read: Any, values: Any = None, place: Location = ()) -> Iterator[Diagnostic]:
         """Finds strings that YAML reads as numbers with another text: `01` as 1, `1.10` as 1.1.
@@ -125,22 +143,41 @@ class Source:
                 line = node.start_mark.line if node else line
             elif step != "[key]":
                 shown += f".{step}" if shown else str(step)
-                pairs = node.value if isinstance(node, MappingNode) else ()
-                key, node = next(((key, value) for key, value in pairs if key.value == str(step)), (None, None))
+                key, node = _entry(node, step)
                 line = key.start_mark.line if key else line
         return line + 1, shown, node
 
 
-def load(path: Path) -> tuple[AnyFile, Source]:
+def _entry(node: Node | None, step: str | int) -> tuple[Node | None, Node | None]:
+    """The key and the value of an entry of a mapping, if there is one."""
+    pairs = node.value if isinstance(node, MappingNode) else ()
+    return next(((key, value) for key, value in pairs if key.value == str(step)), (None, None))
+
+
+def _inside(node: Node | None, location: Location) -> Node | None:
+    """The node at a location inside a node, if there is one."""
+    for step in location:
+        if isinstance(node, SequenceNode) and isinstance(step, int):
+            node = node.value[step] if step < len(node.value) else None
+        else:
+            node = _entry(node, step)[1]
+    return node
+
+
+def load(path: Path, settings: Sequence[str] = ()) -> tuple[AnyFile, Source]:
     """Reads the pipeline file at `path`; also returns its text, for locating later errors.
 
     Relative paths are resolved against its folder and become absolute.
 
+    Args:
+        path: The file.
+        settings: Values to change, as `KEY=VALUE`.
+
     Raises:
         PipelineFileError: with all errors in the file.
-        UserError: if there is no readable file.
+        UserError: if there is no readable file, or a setting is malformed.
     """
-    source = Source(path)
+    source = Source(path, read_settings(settings))
     if not isinstance(source.values, Mapping):
         raise PipelineFileError(
             [source.diagnostic((), "a pipeline file is a mapping of keys such as name, data, features")]

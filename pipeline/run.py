@@ -41,7 +41,12 @@ if TYPE_CHECKING:
 
 
 def run(
-    path: Path, root: Path | None, quiet: bool, fresh_metadata: bool = False, listener: Listener | None = None
+    path: Path,
+    root: Path | None,
+    quiet: bool,
+    fresh_metadata: bool = False,
+    listener: Listener | None = None,
+    settings: Sequence[str] = (),
 ) -> tuple[Result, int]:
     """Runs a pipeline file and shows the progress.
 
@@ -51,6 +56,7 @@ def run(
         quiet: Whether to leave standard output free for JSON.
         fresh_metadata: Whether to start a new metadata database; the old one is kept next to it.
         listener: Observes the steps, like the terminal.
+        settings: Values of the file to change, as `KEY=VALUE`.
 
     Returns:
         The result, and the exit code: 0 done, 1 failed or not blessed, 2 an error in what the user provided, 130 or 143
@@ -60,13 +66,18 @@ def run(
         UserError: if the file, or something it refers to, has an error that is found before the run starts.
     """
     with interruption.handled():
-        return _run_file(path, root, quiet, fresh_metadata, listener)
+        return _run_file(path, root, quiet, fresh_metadata, listener, settings)
 
 
 def _run_file(
-    path: Path, root: Path | None, quiet: bool, fresh_metadata: bool, listener: Listener | None
+    path: Path,
+    root: Path | None,
+    quiet: bool,
+    fresh_metadata: bool,
+    listener: Listener | None,
+    settings: Sequence[str],
 ) -> tuple[Result, int]:
-    file, source = load(path)
+    file, source = load(path, settings)
     preflight(file, source, root)
     places = Paths.of(path, file.name, root)
     if fault := unreachable_by_workers(file.beam, str(places.root)):
@@ -78,7 +89,7 @@ def _run_file(
         prepare(places, fresh_metadata)
         shown = stderr if quiet else stdout
         console = console_on(shown)
-        console.print(f"{file.name}  {path}", style="bold", soft_wrap=True)
+        console.print("  ".join([file.name, str(path), *settings]), style="bold", markup=False, soft_wrap=True)
         result, code = execute(file, path, places, folder, console, listener)
         storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
         if not result.nothing_to_do:

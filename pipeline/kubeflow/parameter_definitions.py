@@ -14,6 +14,7 @@ from hubline.core.descriptions import descriptions
 from hubline.core.errors import UserError
 from hubline.pipeline.config import FILES, AnyFile, InferFile, PipelineFile
 from hubline.pipeline.kubeflow.reach import mounts, unreachable
+from hubline.pipeline.settings import assign, location_of
 from hubline.pipeline.validate import InvalidFile, validate
 from hubline.trainer.backbones.config import Builder
 from hubline.trainer.config.losses import CustomLoss
@@ -167,25 +168,14 @@ def _changes(values: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tu
         if name != OVERRIDES and value != parameters[name].default:
             yield (name,), parameters[name].key, value
     for key, value in given.get(OVERRIDES, {}).items():
-        yield (OVERRIDES, key), _path(key), value
-
-
-def _path(key: str) -> Location:
-    """A dotted key of the file. Those in `tune` contain dots themselves."""
-    section, _, inside = key.partition(".")
-    return (section, inside) if section == "tune" and inside else tuple(key.split("."))
+        yield (OVERRIDES, key), location_of(key), value
 
 
 def _set(values: dict[str, Any], key: Location, value: Any) -> str | None:
     """Sets a value; returns an error if that is impossible."""
     if key[0] in ("beam", "kubeflow"):
         return "is fixed when the file is compiled; change it in the file instead"
-    for depth, step in enumerate(key[:-1], 1):
-        values = values.setdefault(str(step), {})
-        if not isinstance(values, dict):
-            return f"{dotted(key[:depth])} is {values!r}, which has no keys"
-    values[str(key[-1])] = with_integers(value)
-    return None
+    return assign(values, key, with_integers(value))
 
 
 def with_integers(value: Any) -> Any:

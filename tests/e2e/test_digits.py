@@ -25,7 +25,6 @@ features:
   day: {kind: timestamp, from: written, part: day, encode: one_hot}
 label: %s
 training: {epochs: 20, batch_size: 32, optimizer: {learning_rate: 0.05}}
-evaluation: %s
 serving: {destination: serving}
 """
 EVERY_RUN = pytest.mark.parametrize(
@@ -37,23 +36,23 @@ EVERY_RUN = pytest.mark.parametrize(
 )
 
 
-def project(folder: Path, label: str, evaluation: str, dates: list[str]) -> Path:
+def project(folder: Path, label: str, dates: list[str]) -> Path:
     records = [
         example_data.record(t=int(t), written=dates[n % len(dates)], **{"start time": int(t)}, row=n)
         for n, t in enumerate(SECONDS)
     ]
-    return make_project(folder, FILE % (label, evaluation), records)
+    return make_project(folder, FILE % label, records)
 
 
-def run(path: Path) -> tuple[int, dict]:
-    done = subprocess.run([*HUBLINE, "run", str(path), "--json"], capture_output=True, text=True, cwd=PROJECT)
+def run(path: Path, *settings: str) -> tuple[int, dict]:
+    options = [option for setting in settings for option in ("--set", setting)]
+    done = subprocess.run([*HUBLINE, "run", str(path), "--json", *options], capture_output=True, text=True, cwd=PROJECT)
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
 
 @EVERY_RUN
 def test_numbers_that_lie_close_together_are_learned_and_judged(tmp_path: Path, label: str, evaluation: str) -> None:
-    path = project(tmp_path, label, evaluation, DATES)
-    code, said = run(path)
+    code, said = run(project(tmp_path, label, DATES), f"evaluation={evaluation}")
     assert (code, said["status"]) == (0, "succeeded"), said
     (warning,) = [text for text in said["warnings"] if "'written'" in text]
     assert "values are not dates that features.day can read, such as" in warning and "'2024-13-45'" in warning
@@ -82,7 +81,7 @@ def test_numbers_that_lie_close_together_are_learned_and_judged(tmp_path: Path, 
 
 
 def test_a_column_without_any_date_stops_with_the_format_to_set(tmp_path: Path) -> None:
-    path = project(tmp_path, "{kind: regression, from: start time}", "{}", ["05/31/2024", "12/01/2023"])
+    path = project(tmp_path, "{kind: regression, from: start time}", ["05/31/2024", "12/01/2023"])
     code, said = run(path)
     assert code == 1 and said["failed_step"] == "Transform"
     assert "such as '05/31/2024', '12/01/2023'; say how they are written, perhaps format: \"%m/%d/%Y\"" in said["error"]
