@@ -3,9 +3,9 @@
 Module, images and head are those of the frozen training, for 10 epochs. A separate run is `hubline run` on a file with
 another learning rate, in a root that has the module's vectors already: from process start to a pushed model, imports,
 evaluation and export included. It is measured once per round and counted 30 times. The search is one such run with 30
-trials before its training, two at once, also from process start to a pushed model. Its trials are trained to their end, as
-the separate runs are; with `prune: median`, the default, a search takes less. For comparison, 30 runs in empty roots
-compute the vectors each time.
+trials before its training, two at once, also from process start to a pushed model. Its trials are trained to their
+end, as the separate runs are; with `prune: median`, the default, a search takes less. For comparison, 30 runs in empty
+roots compute the vectors each time.
 """
 
 from collections.abc import Iterator

@@ -93,8 +93,8 @@ def in_processes(workers: int) -> list[str]:
 _PLUGIN = "--beam_plugins=hubline"
 """Has workers import the package before anything else, which sets what the environment of a process must have."""
 
-_PARALLEL = {"FlinkRunner": "parallelism", "DataflowRunner": "num_workers"}
+_PARALLEL = {"FlinkRunner": "parallelism", "DataflowRunner": "max_num_workers"}
 """The runners' names for the number of workers."""
 
-PARALLEL = ("direct_num_workers", "parallelism", "num_workers", "sdk_worker_parallelism")
+PARALLEL = ("direct_num_workers", "parallelism", "max_num_workers", "sdk_worker_parallelism")
 """Beam's options for the number of workers."""

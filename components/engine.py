@@ -12,9 +12,6 @@ from hubline.components.engine_endpoint import check_endpoint
 from hubline.core import storage
 from hubline.core.progress import note
 
-_SHARE = 64 * 2**20
-"""Minimum number of bytes per worker: more workers would spend their time on starting."""
-
 INGESTED, DESCRIBED, IMAGES_DESCRIBED, ANALYZED, EVALUATED, PREDICTED = 0.25, 1.0, 0.0625, 0.25, 4.0, 16.0
 """Weights of a byte, by what a step does with it.
 
@@ -86,7 +83,8 @@ def arguments_for(given: Sequence[str], work: Work) -> tuple[list[str], list[str
     if set(IN_ONE_PROCESS) <= set(arguments):
         return arguments, []
     most = next((int(found[2]) for each in arguments if (found := _WORKERS.fullmatch(each))), None)
-    limit, share = min_bytes / work.weight, _SHARE / work.weight
+    limit = min_bytes / work.weight
+    share = limit / 4  # a worker with fewer bytes would spend its time on starting
     size = work.bytes_up_to(max(limit, (most or 0) * share))
     if size < limit:
         text = f"no workers are started for {_shown(size)}; they pay off from {_shown(limit)} (beam.min_bytes)"
@@ -97,8 +95,9 @@ def arguments_for(given: Sequence[str], work: Work) -> tuple[list[str], list[str
     workers = min(most, work.shards, worth)
     if workers == most:
         return arguments, []
-    why = f"there are {work.shards} shards" if workers == work.shards else f"there are {_shown(size)}"
-    notes = [f"{workers} of {most} workers take part: {why}"]
+    shards = "there is 1 shard" if work.shards == 1 else f"there are {work.shards} shards"
+    why = shards if workers == work.shards else f"there are {_shown(size)}"
+    notes = [f"{workers} of {most} workers {'takes' if workers == 1 else 'take'} part: {why}"]
     is_direct = any(each.startswith("--direct_num_workers=") for each in arguments)
     if is_direct and workers == 1:
         return list(IN_ONE_PROCESS), notes

@@ -25,7 +25,7 @@ def check_endpoint(arguments: Sequence[str]) -> None:
     """
     options = PipelineOptions(list(arguments))
     address = options.view_as(PortableOptions).job_endpoint
-    if address and address != "embed":
+    if address:
         _ask_job_server(address)
     elif options.get_all_options()["runner"] == "FlinkRunner":
         flink = options.view_as(FlinkRunnerOptions)
@@ -56,8 +56,8 @@ def _ask_flink(master: str, version: str) -> None:
     try:
         found = httpx.get(f"{url.rstrip('/')}/config", timeout=_SECONDS, follow_redirects=True).json()
         running = str(found["flink-version"])
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
         host = urlsplit(url).netloc
         raise RunError(f"{key}: no REST API of Flink answered at {host} within {_SECONDS:.0f} s") from None
     if not running.startswith(f"{version}."):
-        raise RunError(f"{key}: Flink {running} runs there, and Beam would send a job for {version}")
+        raise RunError(f"{key}: Flink {running} runs there, and Beam would send a job for {version}; set flink_version")

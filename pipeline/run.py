@@ -27,7 +27,7 @@ from hubline.pipeline.paths import Paths
 from hubline.pipeline.preflight import preflight
 from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result, Status, Step
-from hubline.pipeline.rules.beam import unreachable_by_workers
+from hubline.pipeline.rules.beam import root_fault
 from hubline.pipeline.runs import NAME_FORMAT, keep_inputs
 from hubline.pipeline.snapshot import check, pin
 from hubline.pipeline.terminal import console_on
@@ -80,7 +80,7 @@ def _run_file(
     file, source = load(path, settings)
     preflight(file, source, root)
     places = Paths.of(path, file.name, root)
-    if fault := unreachable_by_workers(file.beam, str(places.root)):
+    if fault := root_fault(file.beam, str(places.root)):
         raise PipelineFileError([source.diagnostic(("beam",), fault)])
     began = datetime.now()
     folder = places.runs / began.strftime(NAME_FORMAT)

@@ -16,6 +16,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from hubline.artifacts.column_statistics import STATISTICS as SPLIT_STATISTICS
 from hubline.artifacts.column_statistics import by_column, missing_share, shortened, top_values
 from hubline.artifacts.splits import SPLITS
+from hubline.components.beam import IN_ONE_PROCESS
 from hubline.components.curated_schema.read import read_curated
 from hubline.components.pin.snapshot import pin_files
 from hubline.core import storage
@@ -23,6 +24,7 @@ from hubline.core.errors import UserError
 from hubline.core.number_format import shown
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.paths import Paths
+from hubline.pipeline.rules.beam import unreachable_by_workers
 from hubline.preprocessing.feature_columns import refers_to_feature
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
 from hubline.preprocessing.kinds.crossed import CrossedFeature
@@ -80,7 +82,10 @@ def _infer(file: PipelineFile, places: Paths) -> DataDescription:
     places.root.mkdir(parents=True, exist_ok=True)
     # Beside the store, whose files the artifacts hard-link.
     with tempfile.TemporaryDirectory(prefix="schema-", dir=places.root) as folder:
-        made = _run(describing(file, files, places), folder, file.beam.arguments())
+        # Workers on other machines don't see the folder.
+        is_reached = unreachable_by_workers(file.beam, folder) is None
+        arguments = file.beam.arguments() if is_reached else list(IN_ONE_PROCESS)
+        made = _run(describing(file, files, places), folder, arguments)
         statistics = {
             split: statistics_pb2.DatasetFeatureStatisticsList.FromString(
                 Path(f"{made['statistics'][0].uri}/Split-{split}/{SPLIT_STATISTICS}").read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ OTHER_FILES = frozenset(
         ".py",
     ]
 )
-"""Endings of files that lie beside TFRecords and are none."""
+"""Endings of files that often lie beside TFRecords but are something else."""
 
 
 def init(
@@ -100,26 +101,29 @@ def _refuse_output(output: Path, overwrite: bool, examples: str) -> None:
 
 
 def _refuse_mixed_folder(examples: str) -> None:
-    """Raises a UserError, with a pattern for the TFRecords, if a folder also holds files that are no TFRecords."""
+    """Raises a UserError, with a pattern for the TFRecords, if a folder also holds files that are not TFRecords."""
     if is_remote(examples) or not Path(examples).is_dir():
         return
     files = [path for path in Path(examples).iterdir() if path.is_file() and not path.name.startswith((".", "_"))]
     others = Counter(path.suffix.lower() for path in files if path.suffix.lower() in OTHER_FILES)
     records = [path.name for path in files if path.suffix.lower() not in OTHER_FILES]
     if others and records:
+        pattern = _pattern_of(records)
+        takes_others = any(fnmatchcase(path.name, pattern) for path in files if path.suffix.lower() in OTHER_FILES)
+        pattern = f"use a pattern such as '{escape(str(Path(examples)))}/{pattern}'"
         found = ", ".join(f"{count} {ending}" for ending, count in sorted(others.items()))
         raise UserError(
-            f"{examples}: every file in the folder would be data, but some are no TFRecords ({found}); use a pattern "
-            f"such as '{Path(examples) / _pattern_of(records)}'"
+            f"{examples}: every file in the folder would be data, but some are not TFRecords ({found}); "
+            f"{'move those to another folder' if takes_others else pattern}"
         )
 
 
 def _pattern_of(names: list[str]) -> str:
     """A pattern for all of some file names: their common start and end."""
     if len(names) == 1:
-        return names[0]
+        return escape(names[0])
     end = _common_start([name[::-1] for name in names])[::-1]
-    return f"{_common_start([name.removesuffix(end) for name in names])}*{end}"
+    return f"{escape(_common_start([name.removesuffix(end) for name in names]))}*{escape(end)}"
 
 
 def _common_start(texts: list[str]) -> str:

@@ -2,9 +2,9 @@
 
 import contextlib
 import io
-import re
 from collections.abc import Iterator
 from pathlib import PurePath
+from urllib.parse import urlsplit
 
 from hubline.components.beam import MIN_BYTES, PARALLEL, Beam
 from hubline.components.config.data import Data, DataToInfer
@@ -36,10 +36,13 @@ _OF_DATAFLOW = {
 
 _IN_CONFIG = {"DOCKER": "the image", "PROCESS": "the command", "EXTERNAL": "the address of the worker service"}
 
-_HERE = ("localhost", "127.0.0.1", "[::1]", "::1")
+_HERE = ("localhost", "127.0.0.1", "::1")
 
 
 def the_runner_has_what_it_needs(beam: Beam) -> Iterator[PlacedError]:
+    for number, folder in enumerate(beam.volumes):
+        if not folder.startswith("/"):
+            yield ("beam", "volumes", number), f"{folder}: must be an absolute path, as workers mount the folder there"
     if beam.runner == "DirectRunner":
         for key in _OF_ENGINES:
             if getattr(beam, key):
@@ -94,9 +97,9 @@ def _parser_fault(beam: Beam) -> str | None:
 
 
 def _dataflow(beam: Beam) -> Iterator[PlacedError]:
-    for key in ("job_endpoint", "environment", "environment_config"):
+    for key in _OF_ENGINES:
         if getattr(beam, key):
-            yield _at(key), f"DataflowRunner takes no {key}; it is configured by options"
+            yield _at(key), f"DataflowRunner takes no {key}; set its options, and keep files in buckets"
     for name, what in _OF_DATAFLOW.items():
         if not beam.options.get(name):
             yield _at("options"), f"DataflowRunner requires {name}: {what}"
@@ -143,15 +146,26 @@ def unreachable_by_workers(beam: Beam, path: str) -> str | None:
     engine = "Dataflow" if beam.runner == "DataflowRunner" else remote_address(beam)
     if engine is None or is_remote(path) or any(PurePath(path).is_relative_to(each) for each in beam.volumes):
         return None
-    return f"{path}: workers of {engine} don't see this machine's files; use a bucket, or a folder of beam.volumes"
+    or_volumes = "" if beam.runner == "DataflowRunner" else ", or a folder of beam.volumes"
+    return f"{path}: workers of {engine} don't see this machine's files; use a bucket{or_volumes}"
+
+
+def root_fault(beam: Beam, root: str) -> str | None:
+    """Why workers cannot reach the artifacts of a run on this machine, or None."""
+    if unreachable_by_workers(beam, root) is None:
+        return None
+    if beam.runner == "DataflowRunner":
+        return f"{root}: Dataflow's workers don't see this machine's files; run on Kubeflow (hubline compile)"
+    engine = remote_address(beam)
+    return f"{root}: workers of {engine} don't see this machine's files; pass a --root in a folder of beam.volumes"
 
 
 def remote_address(beam: Beam) -> str | None:
     """Address of an engine that is not on this machine; None for one that is, and for Dataflow."""
     if beam.address is None:
         return None
-    host = re.sub(r"^https?://", "", beam.address).rpartition(":")[0]
-    return None if host in _HERE else beam.address
+    url = beam.address if "://" in beam.address else f"//{beam.address}"
+    return None if urlsplit(url).hostname in _HERE else beam.address
 
 
 def _unreachable(beam: Beam, location: Location, path: str) -> Iterator[PlacedError]:

@@ -216,6 +216,7 @@ def test_init_refuses_a_place_it_cannot_write(
         (["a.tfrecord.gz", "b.tfrecord.gz"], "*.tfrecord.gz"),
         (["a.tfrecord"], "a.tfrecord"),
         (["train-00000-of-00002", "train-00001-of-00002"], "train-0000*-of-00002"),
+        (["a[1].tfrecord", "b[1].tfrecord"], "*[[]1].tfrecord"),
     ],
 )
 def test_init_names_a_pattern_for_the_tfrecords_of_a_mixed_folder(
@@ -230,6 +231,14 @@ def test_init_names_a_pattern_for_the_tfrecords_of_a_mixed_folder(
     assert f"(2 .png, 1 .txt); use a pattern such as '{tmp_path / 'data' / pattern}'" in str(error.value)
     init(str(tmp_path / "data" / pattern), None, None, tmp_path / "p.yaml", False, SILENT)
     passes_check(tmp_path / "p.yaml")
+
+
+def test_init_names_no_pattern_that_matches_other_files(tmp_path: Path) -> None:
+    for name in ("data1", "data2"):
+        write_tfrecord(tmp_path / "data" / name, [record(x=1.0, label=0)])
+    (tmp_path / "data" / "data.csv").write_text("x")
+    with pytest.raises(UserError, match=r"\(1 \.csv\); move those to another folder"):
+        init(str(tmp_path / "data"), None, None, tmp_path / "p.yaml", False, SILENT)
 
 
 def test_the_penguins(tmp_path: Path, shared_data: Path) -> None:
