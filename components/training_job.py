@@ -35,7 +35,9 @@ from hubline.trainer.user_source import source_digest
 _BATCH = 1024  # records per batch for diagnostics
 
 
-def training_job(input_dict: dict, exec_properties: dict[str, Any], model_run: str = "", export: str = "") -> Job:
+def training_job(
+    input_dict: dict, exec_properties: dict[str, Any], model_run: str = "", export: str = "", trains: bool = True
+) -> Job:
     """Creates the job.
 
     Args:
@@ -43,14 +45,16 @@ def training_job(input_dict: dict, exec_properties: dict[str, Any], model_run: s
         exec_properties: Sections of the pipeline file, the source of the warm start, and the folder of checkpoints.
         model_run: Folder for TensorBoard logs and kept checkpoints.
         export: Folder for the SavedModel.
+        trains: Whether this process trains. One that leaves the training to workers needs no GPU.
 
     Raises:
         RunError: if a GPU that was asked for isn't there.
         DataError: if the source of the warm start or of the loss has changed since the run began.
     """
     training = Training.model_validate_json(exec_properties["training"])
-    devices.check(training.devices)
-    devices.prepare(training.devices)
+    if trains:
+        devices.check(training.devices)
+        devices.prepare(training.devices)
     pinned = _pinned(exec_properties["warm_start"])
     _check_unchanged(pinned)
     if isinstance(training.loss, CustomLoss) and source_digest(training.loss) != exec_properties["loss_source"]:

@@ -34,7 +34,6 @@ from hubline.pipeline.terminal import console_on
 from hubline.pipeline.unchanged import code_digest, earlier_result, keep, run_key
 from hubline.pipeline.upkeep import damaged_metadata, prepare
 from hubline.report.contents import Artifacts
-from hubline.trainer.config.training import Training
 
 if TYPE_CHECKING:
     from hubline.pipeline.local import Run
@@ -157,11 +156,11 @@ def _built(file: AnyFile, path: Path, pins: AnyPins, listeners: Sequence[Listene
     interruption.check()
     check(file, pins)
     if isinstance(file, PipelineFile):
-        _prepare(file.training, path)
+        _prepare(file, path)
     return Run(build(file, pins, places), listeners, places, file.beam.arguments())
 
 
-def _prepare(training: Training, path: Path) -> None:
+def _prepare(file: PipelineFile, path: Path) -> None:
     """Prepares the devices of the training. Some settings take effect only before the first step starts TensorFlow.
 
     Raises:
@@ -170,13 +169,15 @@ def _prepare(training: Training, path: Path) -> None:
     """
     from hubline.trainer import devices  # imports TensorFlow
 
+    training = file.training
     try:
         devices.check(training.devices)
     except devices.MissingGpuError as error:
         location = ("training", "devices", error.key)
         raise PipelineFileError([Source(path).diagnostic(location, error.reason)]) from None
     devices.check_workers(training.devices, training.workers)
-    devices.prepare(training.devices)
+    shares = file.tune is not None and file.tune.parallel > 1
+    devices.prepare(devices.sharing(training.devices) if shares else training.devices)
 
 
 def _verdict(steps: "Run") -> tuple[Status, str | None, int]:

@@ -168,7 +168,7 @@ class Checkpoint:
         """Restores the newest checkpoint that the chief can read, and returns whether there was one.
 
         Raises:
-            RunError: if another worker can't read it.
+            RunError: if another worker can't read it, or if it was made on fewer devices.
         """
         mine = self._newest_restored() if self._team.me.is_chief else None
         number = int(*self._team.of_chief(int(mine.folder) if mine else 0))
@@ -205,7 +205,14 @@ class Checkpoint:
                 *(saved.step, self._folder, error),
             )
             return False
-        self._parts.read(f"{local}/{NAME}").assert_existing_objects_matched()
+        try:
+            self._parts.read(f"{local}/{NAME}").assert_existing_objects_matched()
+        except AssertionError as error:
+            raise RunError(
+                f"{self._folder}/{saved.folder}: this checkpoint lacks part of the training's state, as one that was "
+                "made on fewer devices does; train on as many GPUs as before (CUDA_VISIBLE_DEVICES), or delete "
+                f"{self._folder} to start afresh"
+            ) from error
         storage.remove_tree(local)
         return True
 

@@ -82,12 +82,12 @@ def batches(
     # mixup blends examples of all workers.
     early = worker if mixup is None else Worker(on_machine=worker.on_machine)
     size = job.training.batch_size
+    of_all = _count_known(job, transform, split)  # first, because an empty split can't be read
     if phase.on_vectors:
         data = _of_rows(job, transform, split, scratch, phase, parse, epoch, record, skipped, early)
     else:
         examples = _pictures(job, transform, split, scratch, phase, epoch, record, skipped, early)
         data = inputs.batches(examples, size // early.count, parse, _parsed_at_once(phase))
-    of_all = _count_known(job, transform, split)
     known = -(-of_all // size) if skipped is None else None
     data = inputs.prefetched(completed(early, data, of_all, size), known)
     of_batches = randomness.nothing if skipped is None else skipped.read_value

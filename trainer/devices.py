@@ -66,6 +66,12 @@ def start_worker(devices: Devices, workers: int) -> None:
     strategy(devices, workers)
 
 
+def sharing(devices: Devices) -> Devices:
+    """The devices of a process that leaves their memory to other processes."""
+    grows = devices.device != "cpu" and devices.gpu_memory is None
+    return devices.model_copy(update={"gpu_memory": "growth"}) if grows else devices
+
+
 def prepare(devices: Devices) -> None:
     """Applies the settings that TensorFlow takes only at its start; the same settings again change nothing.
 

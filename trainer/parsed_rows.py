@@ -18,8 +18,9 @@ class ParsedRows:
         parse: Parses and transforms rows; its results are dense.
         at_once: Number of rows to parse together.
         """
-        parts = list(rows.batch(at_once).map(parse, num_parallel_calls=tf.data.AUTOTUNE))
-        self._parsed = tf.nest.map_structure(lambda *values: tf.concat(values, axis=0), *parts)
+        with tf.device("CPU"):  # where datasets run
+            parts = list(rows.batch(at_once).map(parse, num_parallel_calls=tf.data.AUTOTUNE))
+            self._parsed = tf.nest.map_structure(lambda *values: tf.concat(values, axis=0), *parts)
 
     @property
     def places(self) -> tf.data.Dataset:

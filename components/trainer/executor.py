@@ -14,6 +14,7 @@ from hubline.components.training_job import diagnosed, training_job
 from hubline.core import json_text, storage
 from hubline.trainer import parameters
 from hubline.trainer.caches import Cache
+from hubline.trainer.config.training import Training
 from hubline.trainer.config.tuning import with_values
 from hubline.trainer.train import Job, train
 from hubline.trainer.training_notes import FILE, Note, Notes
@@ -27,9 +28,10 @@ class Executor(base_executor.BaseExecutor):
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills `model` with the SavedModel, and `model_run` with TensorBoard logs, learning curves and notes."""
         given = JobFile(input_dict, output_dict, exec_properties)
-        job = _job(given)
+        is_one = Training.model_validate_json(exec_properties["training"]).workers == 1
+        job = _job(given, trains=is_one)
         notes = [Note(kind="data", text=finding.text) for finding in diagnosed(input_dict, job)]
-        if job.training.workers == 1:
+        if is_one:
             train_job(given, notes)
             return
         check_records(job.training.workers, job.train.count)
@@ -63,11 +65,11 @@ def train_job(given: JobFile, notes: Sequence[Note] = ()) -> None:
         storage.write_text(f"{model_run}/{FILE}", recorded.model_dump_json(indent=2))
 
 
-def _job(given: JobFile) -> Job:
+def _job(given: JobFile, trains: bool = True) -> Job:
     """The job, with the values of the Tuner's best trial if there is a Tuner."""
     model_run = artifact_utils.get_single_uri(given.outputs["model_run"])
     export = path_utils.serving_model_dir(artifact_utils.get_single_uri(given.outputs["model"]))
-    job = training_job(given.inputs, given.properties, model_run, export)
+    job = training_job(given.inputs, given.properties, model_run, export, trains)
     if not given.inputs.get("hyperparameters"):
         return job
     best = read_best(artifact_utils.get_single_uri(given.inputs["hyperparameters"]))

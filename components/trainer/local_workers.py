@@ -129,9 +129,11 @@ def _worker(job_path: str, hosts: list[str], index: int) -> Iterator[_Worker]:
         process = subprocess.Popen(
             [sys.executable, "-m", _MODULE, job_path],
             env={**os.environ, "TF_CONFIG": json.dumps(config), "TMPDIR": scratch},
+            stdin=subprocess.PIPE,  # ends with this process, even if it is killed, and the worker with it
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            errors="replace",
             start_new_session=True,  # Ctrl-C reaches this process only, which then ends the workers
         )
         worker = _Worker(index, process, errors)

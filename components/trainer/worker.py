@@ -12,6 +12,7 @@ import tensorflow as tf
 from hubline.components.trainer import job_file, worker_errors, worker_log
 from hubline.components.trainer.executor import train_job
 from hubline.components.trainer.local_workers import LOST_PEER
+from hubline.components.trainer.parent import end_with_parent
 from hubline.core.errors import UserError
 from hubline.core.garbage import collect_none_at_exit
 from hubline.trainer import devices
@@ -43,6 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     # All workers tell the same; the chief speaks for them.
     worker_log.to_parent(logging.WARNING if worker_index() else logging.INFO)
     collect_none_at_exit()

@@ -9,7 +9,9 @@ from tfx.types import artifact_utils
 from hubline.components.training_job import diagnosed, training_job
 from hubline.core import storage
 from hubline.core.errors import RunError
+from hubline.trainer import devices
 from hubline.trainer.config.length import Pace
+from hubline.trainer.config.training import Training
 from hubline.trainer.config.tuning import Tune, with_values
 from hubline.trainer.job import Job
 from hubline.trainer.memo import Memo
@@ -29,6 +31,8 @@ class Executor(base_executor.BaseExecutor):
             RunError: if no trial was trained to its end.
         """
         tune = Tune.model_validate_json(exec_properties["tune"])
+        if tune.parallel > 1:
+            devices.prepare(devices.sharing(Training.model_validate_json(exec_properties["training"]).devices))
         job = replace(training_job(input_dict, exec_properties), memo=Memo())
         diagnosed(input_dict, job)
         _check_schedules(job, tune)

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from hubline.pipeline.kubeflow import executor_io
 from hubline.pipeline.kubeflow.workers import coordinator
+from hubline.trainer import devices
 from tests.support import example_data
 from tests.support.compiled import compiled, in_this_process
 from tests.support.launcher import Cluster, Version
@@ -134,9 +135,15 @@ def ran(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
         patch.setenv("KUBECONFIG", str(kubeconfig))
         patch.setenv("KFP_POD_NAME", OWN)
         patch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-        cluster.run(compiled(project), {}, UP_TO_TRAINER)
+        with pytest.MonkeyPatch.context() as of_the_step:
+            of_the_step.setattr(devices, "check", _refuse)
+            cluster.run(compiled(project), {}, UP_TO_TRAINER)
         assert not cluster.failed
         yield cluster, kubernetes
+
+
+def _refuse(*_: object) -> None:
+    raise AssertionError("the step's pod trains nothing, and has none of the workers' GPUs")
 
 
 UP_TO_TRAINER = ("pin", "data", "datachecks", "transform", "embedder", "trainer")

@@ -12,18 +12,30 @@ import time
 from pathlib import Path
 
 from hubline.components.trainer import worker_errors, worker_log
+from hubline.components.trainer.parent import end_with_parent
 from hubline.core.errors import DataError
 from hubline.trainer.workers import worker_index
 
+
+def starts(file: Path) -> int:
+    """The number of starts of a worker so far."""
+    return len(file.read_text()) if file.exists() else 0
+
+
 if __name__ == "__main__":
     worker_log.to_parent()
+    end_with_parent()
     path, index = Path(sys.argv[1]), worker_index()
-    starts = path.with_name(f"starts-{index}")
-    number = len(starts.read_text()) if starts.exists() else 0
-    starts.write_text("x" * (number + 1))
-    does = json.loads(path.read_text())[index][number]
+    script = json.loads(path.read_text())
+    files = [path.with_name(f"starts-{each}") for each in range(len(script))]
+    number = starts(files[index])
+    path.with_name(f"process-{index}").write_text(str(os.getpid()))
+    files[index].write_text("x" * (number + 1))
+    does = script[index][number]
     logging.getLogger("hubline.x").info("%s", does)
     if does == "killed":
+        while min(map(starts, files)) <= number:  # the others count this start before they are ended
+            time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGKILL)
     if does == "error":
         worker_errors.write(str(path), index, DataError("shard 7 is damaged"))

@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -62,14 +64,50 @@ def test_restarts_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         run(tmp_path, ["killed", "killed"])
 
 
-def test_workers_end_with_the_run(tmp_path: Path) -> None:
+def processes(folder: Path, count: int) -> list[int]:
+    """The processes of workers, once all of them have started."""
+    while not all((folder / f"starts-{index}").exists() for index in range(count)):
+        time.sleep(0.05)
+    return [int((folder / f"process-{index}").read_text()) for index in range(count)]
+
+
+def exists(process: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_run_that_is_asked_to_end(tmp_path: Path) -> None:
     def terminate() -> None:
-        while not (tmp_path / "starts-1").exists():
-            time.sleep(0.05)
+        processes(tmp_path, 2)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=terminate).start()
-    begun = time.monotonic()
+    threading.Thread(target=terminate, daemon=True).start()
     with interruption.handled(), pytest.raises(interruption.Interrupted):
         run(tmp_path, ["waits"], ["waits"])
-    assert time.monotonic() - begun < 30
+    assert not any(map(exists, processes(tmp_path, 2)))
+
+
+KILLED = """
+import sys
+from hubline.components.trainer import local_workers
+local_workers._MODULE = "tests.support.scripted_worker"
+local_workers.run(sys.argv[1], 2)
+"""
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text(json.dumps([["waits"], ["waits"]]))
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "job.json")]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}) as run:
+        started = processes(tmp_path, 2)
+        run.kill()
+    deadline = time.monotonic() + 45  # of the 60 seconds that they would wait otherwise
+    while any(map(exists, started)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(exists, started))

@@ -51,6 +51,14 @@ def test_values_that_only_the_trainer_reads_can_be_tuned(tmp_path: Path, lines: 
     assert mistakes(tmp_path, *lines) == []
 
 
+def test_batches_of_any_tuned_size_are_split_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "FILE", FILE.replace("epochs: 5", "epochs: 5, workers: 4"))
+    assert mistakes(tmp_path, "training.batch_size: {int: [8, 64], step: 8}") == []
+    assert mistakes(tmp_path, "training.batch_size: {int: [8, 64], step: 2, sampling: log}") == []
+    (found,) = mistakes(tmp_path, "training.batch_size: {int: [8, 64]}")
+    assert "batch of 9" in found
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [

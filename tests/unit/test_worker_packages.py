@@ -71,6 +71,15 @@ def test_the_trainers_resources_are_those_of_each_worker(tmp_path: Path, monkeyp
     assert not {"nodeSelector", "tolerations", "nodeAffinity", "emptyDirMounts"} & placed.keys()
 
 
+def test_the_tuner_keeps_the_trainers_resources(tmp_path: Path) -> None:
+    tune = "tune: {training.optimizer.learning_rate: {log: [1.0e-4, 1.0e-2]}}\nserving:"
+    spec, _ = package(load(written(tmp_path, FILE.replace("serving:", tune)))[0], IMAGE)
+    tuner = spec["deploymentSpec"]["executors"]["exec-tuner"]["container"]
+    assert tuner["resources"]["resourceMemoryLimit"] == "32Gi"
+    assert tuner["resources"]["accelerator"]["resourceCount"] == "2"
+    assert not [each for each in tuner["env"] if each["name"] == "HUBLINE_WORKER_PODS"]
+
+
 def test_moving_the_workers_changes_no_cache_key(tmp_path: Path) -> None:
     """The backend's key has image, command, arguments and inputs, and no environment."""
 

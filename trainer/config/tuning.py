@@ -114,8 +114,13 @@ class Integers(Section):
         return sampling
 
     def points(self) -> Points:
-        """Both ends."""
+        """Both ends, and the integer after the lowest: what divides all three divides every integer of the range."""
         yield from ((("int", index), value) for index, value in enumerate(self.bounds))
+        low, high = self.bounds
+        step = self.step or 1
+        following = low * step if self.sampling == "log" and self.step else low + step
+        if following < high:
+            yield ("int",), following
 
 
 AnyRange: TypeAlias = Choice | Uniform | Log | Integers

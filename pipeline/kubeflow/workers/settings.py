@@ -6,6 +6,7 @@ again.
 
 import os
 
+from hubline.components.steps import PLACED_LIKE
 from hubline.core.config_base import Section
 from hubline.core.errors import RunError
 from hubline.pipeline.kubeflow.config import Kubeflow
@@ -46,7 +47,15 @@ def coordinating(kubeflow: Kubeflow, image: str) -> Kubeflow:
     )
     changed = {key: getattr(kubeflow.every_step, key) for key in _OF_THE_STEP}
     changed["env"] = placement.env | {_VARIABLE: argument(pods.model_dump(mode="json", exclude_defaults=True))}
-    return kubeflow.model_copy(update={"steps": {**kubeflow.steps, TRAINER: placement.model_copy(update=changed)}})
+    # Steps that are placed like the Trainer keep what it had.
+    steps = {name: _of_its_own(kubeflow.placement(name)) for name, like in PLACED_LIKE.items() if like == TRAINER}
+    steps[TRAINER] = placement.model_copy(update=changed)
+    return kubeflow.model_copy(update={"steps": {**kubeflow.steps, **steps}})
+
+
+def _of_its_own(placement: Placement) -> Placement:
+    """The placement with every key set, so that no key comes from another step."""
+    return placement.model_copy(update={key: getattr(placement, key) for key in Placement.model_fields})
 
 
 def given() -> WorkerPods:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hubline.components.trainer.local_workers import LOST_PEER
 from hubline.pipeline.kubeflow.workers.manifests import Kind
 from hubline.pipeline.kubeflow.workers.pod import CONTAINER
 
 Json = dict[str, Any]
 
-LOST_PEER = 138
-"""Exit code of a worker that lost its connection to another: a consequence, never the cause."""
 _FIRST_SIGNAL = 128
 
 
