@@ -91,12 +91,12 @@ def batches(
     known = -(-of_all // size) if skipped is None else None
     data = inputs.prefetched(completed(early, data, of_all, size), known)
     of_batches = randomness.nothing if skipped is None else skipped.read_value
+    drawn = 0 if epoch is None else epoch
     if mixup is not None:
-        data = batches_of(worker, randomness.mixed(data, mixup, job.training.seed, epoch or 0, of_batches))
+        data = batches_of(worker, randomness.mixed(data, mixup, job.training.seed, drawn, of_batches))
     if is_trained and job.training.drop_remainder:
         data = _without_remainder(data, of_all // size, of_batches)
     if columns:
-        drawn = 0 if epoch is None else epoch
         data = randomness.views_drawn(data, columns, views, job.training.seed, drawn, of_batches, early)
     return data if weights is None else weights.weighted(data, is_training=split is job.train)
 
