@@ -13,7 +13,7 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from hubline.core.errors import RunError
 
-_SECONDS = 10.0
+SECONDS = 10.0
 """Time in which a job server must answer."""
 
 
@@ -39,13 +39,13 @@ def _ask_job_server(address: str) -> None:
         service = beam_job_api_pb2_grpc.JobServiceStub(channel)
         try:
             service.DescribePipelineOptions(
-                beam_job_api_pb2.DescribePipelineOptionsRequest(), timeout=_SECONDS, wait_for_ready=True
+                beam_job_api_pb2.DescribePipelineOptionsRequest(), timeout=SECONDS, wait_for_ready=True
             )
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.UNIMPLEMENTED:
                 raise RunError(f"beam.job_endpoint: {address}: a service answers that is no Beam job server") from None
             raise RunError(
-                f"beam.job_endpoint: {address}: no Beam job server answered within {_SECONDS:.0f} s; start one, or "
+                f"beam.job_endpoint: {address}: no Beam job server answered within {SECONDS:.0f} s; start one, or "
                 "correct the address"
             ) from None
 
@@ -54,10 +54,10 @@ def _ask_flink(master: str, version: str) -> None:
     url = master if "://" in master else f"http://{master}"
     key = f"beam.options.flink_master: {master}"
     try:
-        found = httpx.get(f"{url.rstrip('/')}/config", timeout=_SECONDS, follow_redirects=True).json()
+        found = httpx.get(f"{url.rstrip('/')}/config", timeout=SECONDS, follow_redirects=True).json()
         running = str(found["flink-version"])
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
         host = urlsplit(url).netloc
-        raise RunError(f"{key}: no REST API of Flink answered at {host} within {_SECONDS:.0f} s") from None
+        raise RunError(f"{key}: no REST API of Flink answered at {host} within {SECONDS:.0f} s") from None
     if not running.startswith(f"{version}."):
         raise RunError(f"{key}: Flink {running} runs there, and Beam would send a job for {version}; set flink_version")

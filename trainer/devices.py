@@ -79,11 +79,12 @@ def prepare(devices: Devices) -> None:
         UserError: if TensorFlow has started already with others, or a GPU's memory is not known.
     """
     if devices.at_start != Devices():
-        _prepare(devices.at_start)
+        prepare_once(devices.at_start)
 
 
 @cache
-def _prepare(devices: Devices) -> None:
+def prepare_once(devices: Devices) -> None:
+    """Applies settings the first time only."""
     gpus = chosen_gpus(devices)
     try:
         tf.debugging.set_log_device_placement(devices.log_device_placement)
@@ -140,7 +141,7 @@ def strategy(devices: Devices, workers: int = 1) -> tf.distribute.Strategy:
     if workers > 1:
         return _of_workers()
     names = _names(devices)
-    return _mirrored(*names) if len(names) > 1 else tf.distribute.get_strategy()
+    return mirrored(*names) if len(names) > 1 else tf.distribute.get_strategy()
 
 
 @cache
@@ -149,7 +150,8 @@ def _of_workers() -> MultiWorkerMirroredStrategy:
 
 
 @cache
-def _mirrored(*names: str) -> MirroredStrategy:
+def mirrored(*names: str) -> MirroredStrategy:
+    """The strategy on some devices; the same one each time."""
     # TensorFlow numbers the reductions of each strategy from the same number, and confuses those of two strategies.
     return MirroredStrategy(names)
 

@@ -24,10 +24,11 @@ RESTARTS = 3
 LOST_PEER = 138
 """Exit code of a worker that lost its connection to another: a consequence, never the cause. Training Operator takes it
 for an error after which a worker may be restarted."""
-_MODULE = "hubline.components.trainer.worker"
+MODULE = "hubline.components.trainer.worker"
+"""What each worker runs."""
 _FIRST_SIGNAL = 128
 _PAUSE_SECONDS = 0.1
-_GRACE_SECONDS = 15.0
+GRACE_SECONDS = 15.0
 """How long workers may take to end after another one has failed, whose error may be a consequence of theirs, or after
 SIGTERM."""
 _LAST_LINES = 20
@@ -113,7 +114,7 @@ class _Worker:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(_GRACE_SECONDS)
+                self.process.wait(GRACE_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.wait()
@@ -127,7 +128,7 @@ def _worker(job_path: str, hosts: list[str], index: int) -> Iterator[_Worker]:
     # A worker that is killed can't remove its temporary files.
     with tempfile.TemporaryFile() as errors, tempfile.TemporaryDirectory() as scratch:
         process = subprocess.Popen(
-            [sys.executable, "-m", _MODULE, job_path],
+            [sys.executable, "-m", MODULE, job_path],
             env={**os.environ, "TF_CONFIG": json.dumps(config), "TMPDIR": scratch},
             stdin=subprocess.PIPE,  # ends with this process, even if it is killed, and the worker with it
             stdout=subprocess.PIPE,
@@ -158,7 +159,7 @@ def _wait(workers: list[_Worker]) -> list[_Worker]:
         if any(_is_killed(each) for each in news):
             return ended
         if any(each.code for each in news):
-            deadline = min(deadline, time.monotonic() + _GRACE_SECONDS)
+            deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
         time.sleep(_PAUSE_SECONDS)
     return ended
 

@@ -298,7 +298,7 @@ def continued_from(path: Path, earlier: str, start: Weights, train: tuple[np.nda
     """
     path.write_text(path.read_text().replace("from: serving}", f"from: {earlier}}}\n  workers: 2"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_workers, "_MODULE", "tests.support.killed_worker")
+        patch.setattr(local_workers, "MODULE", "tests.support.killed_worker")
         result, code = run(path, None, quiet=True)
     assert code == 0, result.error
     notes = notes_of(result)

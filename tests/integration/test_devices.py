@@ -2,10 +2,9 @@
 
 import dataclasses
 import pickle
-import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +26,7 @@ from hubline.trainer.config.devices import Devices
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.training import Training
-from hubline.trainer.counts import holding
 from hubline.trainer.embeddings import CachedVectors
-from hubline.trainer.fit import Fit
 from hubline.trainer.job import Job
 from hubline.trainer.labels.parts import task_of
 from hubline.trainer.labels.pixels import Pixels
@@ -39,13 +36,11 @@ from hubline.trainer.precision import in_float32 as in_float32_of
 from hubline.trainer.precision import loss_scaled, policy, scaled, unscaled
 from hubline.trainer.replicas import share_of_loss
 from hubline.trainer.tf1.module import open_to_train
-from hubline.trainer.training_notes import Note
-from hubline.trainer.untrained import to_export, untrained
-from hubline.trainer.variable_names import named_variables
 from hubline.trainer.workers import ALONE, Worker
 from tests.support import example_data, tf1_trainable_modules
 from tests.support import job as make_job
 from tests.support.pipeline_files import GOOD, write
+from tests.support.trained import Trained, trained
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_stacks]
 
@@ -134,39 +129,6 @@ def numbers(notes_and_words: Job) -> Job:
     )  # fmt: skip
 
 
-class Trained(NamedTuple):
-    """What a training came to."""
-
-    curves: dict[str, list[float]]
-    weights: dict[str, np.ndarray]
-    notes: list[str]
-
-
-def trained(job: Job, folder: Path, model: dict[str, Any] | None = None, /, **described: Any) -> Trained:
-    """Trains on devices without an export.
-
-    Args:
-        job: The job.
-        folder: Receives its checkpoints and logs.
-        model: Changes of the section `model`.
-        described: The section `training.devices`.
-    """
-    of_devices = Devices.model_validate(described)
-    job = dataclasses.replace(
-        job, training=job.training.model_copy(update={"devices": of_devices}), logs=str(folder / "logs"),
-        model=Model.model_validate(job.model.model_dump(exclude_none=True) | (model or {})),
-    )  # fmt: skip
-    notes: list[Note] = []
-    with tempfile.TemporaryDirectory() as scratch, holding({"train": job.train, "validation": job.validation}):
-        start = untrained(job, notes)
-        fit = Fit(job, start, scratch, notes, [])
-        fit.train_all(str(folder / "checkpoints"))
-        fit.finish()
-    curves = {name: [epoch[name] for epoch in fit.history] for name in fit.history[0]}
-    weights = {name: variable.numpy() for name, variable in named_variables(to_export(job, start).whole).items()}
-    return Trained(curves, weights, [note.text for note in notes if note.kind == "devices"])
-
-
 def assert_close(found: Trained, expected: Trained, tolerance: float) -> None:
     for values, others in ((found.curves, expected.curves), (found.weights, expected.weights)):
         assert values.keys() == others.keys()
@@ -188,7 +150,7 @@ def test_two_workers_train_as_one(notes_and_words: Job, tmp_path: Path, monkeypa
     graph = tft.TFTransformOutput(str(Path(job.transform.transform_savedmodel_dir).parent))
     two = dataclasses.replace(job, training=training.model_copy(update={"workers": 2}), transform=graph)
     (tmp_path / "job").write_bytes(pickle.dumps(two))
-    monkeypatch.setattr(local_workers, "_MODULE", "tests.support.job_worker")
+    monkeypatch.setattr(local_workers, "MODULE", "tests.support.job_worker")
     assert local_workers.run(str(tmp_path / "job"), 2) == []
     found = Trained(*pickle.loads((tmp_path / "job.trained").read_bytes()))
     assert found.notes == ["training on 2 workers with one CPU each (MultiWorkerMirroredStrategy), float32"]

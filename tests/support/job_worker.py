@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hubline.trainer import devices
 from hubline.trainer.workers import worker_index
-from tests.integration.test_devices import trained
+from tests.support.trained import trained
 
 if __name__ == "__main__":
     path = Path(sys.argv[1])

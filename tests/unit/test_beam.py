@@ -239,7 +239,7 @@ def engine(address: str, **section: Any) -> list[str]:
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_endpoint, "_SECONDS", 0.5)
+    monkeypatch.setattr(engine_endpoint, "SECONDS", 0.5)
 
 
 def free_port() -> int:

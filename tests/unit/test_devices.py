@@ -24,7 +24,7 @@ class Machine:
         self.visible = self.gpus
         self.growing: list[Any] = []
         self.limits: dict[str, int] = {}
-        devices._prepare.cache_clear()
+        devices.prepare_once.cache_clear()
         config = SimpleNamespace(
             list_physical_devices=lambda kind: self.gpus if kind == "GPU" else [],
             list_logical_devices=lambda kind: self.visible if kind == "GPU" else [],
@@ -38,7 +38,7 @@ class Machine:
             ),
         )
         monkeypatch.setattr(tf, "config", config)
-        monkeypatch.setattr(devices, "_mirrored", lambda *names: SimpleNamespace(num_replicas_in_sync=len(names)))
+        monkeypatch.setattr(devices, "mirrored", lambda *names: SimpleNamespace(num_replicas_in_sync=len(names)))
 
     def _limit(self, gpu: Any, parts: list[Any]) -> None:
         (part,) = parts

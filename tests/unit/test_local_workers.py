@@ -19,7 +19,7 @@ from hubline.core.errors import DataError, RunError
 
 @pytest.fixture(autouse=True)
 def _scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_workers, "_MODULE", "tests.support.scripted_worker")
+    monkeypatch.setattr(local_workers, "MODULE", "tests.support.scripted_worker")
 
 
 def run(folder: Path, *does: list[str]) -> list[str]:
@@ -46,7 +46,7 @@ def test_a_worker_that_is_killed_is_survived(tmp_path: Path) -> None:
 def test_an_error_of_a_worker_is_raised_as_it_is_and_ends_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_workers, "_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(local_workers, "GRACE_SECONDS", 0.5)
     with pytest.raises(DataError, match=r"^shard 7 is damaged$"):
         run(tmp_path, ["waits"], ["error"])
 
@@ -95,7 +95,7 @@ def test_workers_end_with_a_run_that_is_asked_to_end(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from hubline.components.trainer import local_workers
-local_workers._MODULE = "tests.support.scripted_worker"
+local_workers.MODULE = "tests.support.scripted_worker"
 local_workers.run(sys.argv[1], 2)
 """
 

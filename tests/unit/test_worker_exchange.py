@@ -38,7 +38,7 @@ class Pods:
 @pytest.fixture
 def pods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pods:
     monkeypatch.setattr(executor_io, "MOUNTED", {f"{tmp_path}/store/": f"{tmp_path}/pod/"})
-    monkeypatch.setattr(worker, "_MODULE", "tests.support.worker_process")
+    monkeypatch.setattr(worker, "MODULE", "tests.support.worker_process")
     monkeypatch.delenv("TF_CONFIG", raising=False)
     return Pods(tmp_path)
 

@@ -16,7 +16,8 @@ from hubline.core.errors import UserError
 from hubline.pipeline.kubeflow import logs
 from hubline.pipeline.kubeflow.workers.exchange import Exchange, fetch_inputs
 
-_MODULE = "hubline.components.trainer.worker"
+MODULE = "hubline.components.trainer.worker"
+"""What trains in the pod."""
 _FAILED = 2
 """Exit code of a worker that reports an error."""
 
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
             files = exchange.read()
             fetch_inputs(files)
             interruption.check()
-        code = _run([sys.executable, "-m", _MODULE, job_path], {**os.environ, "TF_CONFIG": json.dumps(config)})
+        code = _run([sys.executable, "-m", MODULE, job_path], {**os.environ, "TF_CONFIG": json.dumps(config)})
         if code == 0 and config["task"]["index"] == 0:
             exchange.store_outputs(files)
     except interruption.Interrupted:
