@@ -162,6 +162,7 @@ def without_kubeflow(file: AnyFile) -> dict[str, Any]:
     return {key: each for key, each in dict(file).items() if key != "kubeflow"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "key", "section_type"), PLACES, ids=[f"{task}-{key}-{each.__name__}" for task, key, each in PLACES]
 )
@@ -188,6 +189,7 @@ def test_every_section_arrives_at_the_steps_as_it_was_written(
             assert read_sections(annotation, dump_sections(annotation, section)) == section, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "key", "section_type"),
     [place for place in PLACES if place[1] not in FIXED],
