@@ -292,7 +292,7 @@ def test_an_unexpected_exception_of_a_command_is_one_line(tmp_path: Path) -> Non
 import sys
 import hubline.pipeline.load
 from hubline.pipeline import cli
-def load(_):
+def load(*_):
     raise KeyError("scores")
 hubline.pipeline.load.load = load
 sys.argv = ["hubline", "check", "p.yaml"]
