@@ -89,7 +89,7 @@ def _run_file(
         shown = stderr if quiet else stdout
         console = console_on(shown)
         console.print("  ".join([file.name, str(path), *settings]), style="bold", markup=False, soft_wrap=True)
-        result, code = execute(file, path, places, folder, console, listener)
+        result, code = execute(file, source, places, folder, console, listener)
         storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
         if not result.nothing_to_do:
             write_page(result, file.name, path, began)
@@ -98,7 +98,7 @@ def _run_file(
 
 
 def execute(
-    file: AnyFile, path: Path, places: Paths, folder: Path, console: Console, listener: Listener | None
+    file: AnyFile, source: Source, places: Paths, folder: Path, console: Console, listener: Listener | None
 ) -> tuple[Result, int]:
     """Pins the inputs and runs the steps.
 
@@ -118,14 +118,14 @@ def execute(
             if earlier := earlier_result(places, run_key(file, pins, digest)):
                 _show_cached(earlier.steps, listeners)
                 return earlier.model_copy(update={"seconds": _since(begin), "log": str(log)}), 0
-            steps = _built(file, path, pins, listeners, places)
+            steps = _built(file, source, pins, listeners, places)
             steps.run()
         status, error, code = _verdict(steps)
     except KeyboardInterrupt:  # outside the main thread, where Python allows no signal handlers
         status, error, code = "interrupted", signal.SIGINT.name, interruption.exit_code(signal.SIGINT)
     except Exception as fault:
         traceback.print_exc()
-        status, error, code = failure(fault, steps.current if steps else "pin", path, log)
+        status, error, code = failure(fault, steps.current if steps else "pin", source.path, log)
         if type(fault).__module__.startswith("ml_metadata"):
             error = damaged_metadata(places.metadata, f"{type(fault).__name__}: {fault}")
     result = _result(file, pins, steps, folder, status, error, _since(begin))
@@ -148,7 +148,7 @@ def _pinned(file: AnyFile, listeners: Sequence[Listener]) -> AnyPins:
     return pins
 
 
-def _built(file: AnyFile, path: Path, pins: AnyPins, listeners: Sequence[Listener], places: Paths) -> "Run":
+def _built(file: AnyFile, source: Source, pins: AnyPins, listeners: Sequence[Listener], places: Paths) -> "Run":
     with collecting_none():
         # Imported here because TFX takes ten seconds, and errors are found without it.
         from hubline.pipeline.graph import build
@@ -156,11 +156,11 @@ def _built(file: AnyFile, path: Path, pins: AnyPins, listeners: Sequence[Listene
     interruption.check()
     check(file, pins)
     if isinstance(file, PipelineFile):
-        _prepare(file, path)
+        _prepare(file, source)
     return Run(build(file, pins, places), listeners, places, file.beam.arguments())
 
 
-def _prepare(file: PipelineFile, path: Path) -> None:
+def _prepare(file: PipelineFile, source: Source) -> None:
     """Prepares the devices of the training. Some settings take effect only before the first step starts TensorFlow.
 
     Raises:
@@ -174,7 +174,7 @@ def _prepare(file: PipelineFile, path: Path) -> None:
         devices.check(training.devices)
     except devices.MissingGpuError as error:
         location = ("training", "devices", error.key)
-        raise PipelineFileError([Source(path).diagnostic(location, error.reason)]) from None
+        raise PipelineFileError([source.diagnostic(location, error.reason)]) from None
     devices.check_workers(training.devices, training.workers)
     shares = file.tune is not None and file.tune.parallel > 1
     devices.prepare(devices.sharing(training.devices) if shares else training.devices)

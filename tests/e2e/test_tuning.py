@@ -116,3 +116,6 @@ def test_a_gpu_that_is_not_there_ends_a_run_before_its_steps(tuned: tuple[Path, 
     result, code = run(path, folder / "on_gpus", quiet=True)
     assert code == 2 and not result.steps
     assert f"{path}:11: training.devices.count: the training needs 2 GPUs on this machine, and" in str(result.error)
+    path.write_text(TUNED)
+    result, code = run(path, folder / "on_gpus", quiet=True, settings=["training.devices={count: 2}"])
+    assert code == 2 and str(result.error).startswith("--set: training.devices.count: the training needs 2 GPUs")
