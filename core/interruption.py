@@ -51,6 +51,11 @@ def exit_code(number: signal.Signals) -> int:
     return 128 + number
 
 
+def shell_code(returncode: int) -> int:
+    """A process's exit code as shells and containers tell it, from that of `subprocess`: minus a signal's number."""
+    return returncode if returncode >= 0 else 128 - returncode
+
+
 @contextmanager
 def handled() -> Iterator[None]:
     """Makes SIGINT and SIGTERM set the flag; a second signal ends the process at once.

@@ -100,8 +100,7 @@ class _Worker:
     @property
     def code(self) -> int:
         """Exit code, after the process has ended: 128 plus the number of the signal that ended the process, if any."""
-        code = self.process.wait()
-        return code if code >= 0 else _FIRST_SIGNAL - code
+        return interruption.shell_code(self.process.wait())
 
     @property
     def last_lines(self) -> str:

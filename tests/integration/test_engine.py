@@ -13,6 +13,7 @@ import pytest
 
 from hubline.pipeline.load import load
 from hubline.pipeline.schema import describe
+from tests.support.ports import free_port
 from tests.support.project import make_project
 
 FLINK = os.environ.get("HUBLINE_FLINK_JARS")
@@ -24,12 +25,6 @@ beam:
   environment_config: localhost:{workers}
   min_bytes: 0
 """
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as taken:
-        taken.bind(("localhost", 0))
-        return taken.getsockname()[1]
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,12 +12,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from hubline.core import interruption
 from hubline.pipeline.kubeflow import executor_io
 from hubline.pipeline.kubeflow.workers import coordinator
 from hubline.trainer import devices
 from tests.support import example_data
 from tests.support.compiled import compiled, in_this_process
 from tests.support.launcher import Cluster, Version
+from tests.support.ports import free_port
 from tests.support.training_cluster import OWN, TrainingCluster
 
 pytestmark = pytest.mark.slow
@@ -62,9 +63,8 @@ class Processes:
         code = self.running[pod["metadata"]["uid"]].poll()
         if code is None:
             return None
-        code = code if code >= 0 else 128 - code
         return {
-            "exitCode": code,
+            "exitCode": interruption.shell_code(code),
             "reason": "Error",
             "message": self._log(pod).read_text()[-2000:],
             "finishedAt": _now(),
@@ -94,15 +94,9 @@ class Processes:
             return value
         config = json.loads(value)
         for host in config["cluster"]["worker"]:
-            self.ports.setdefault(host, _free_port())
+            self.ports.setdefault(host, free_port())
         config["cluster"]["worker"] = [f"127.0.0.1:{self.ports[host]}" for host in config["cluster"]["worker"]]
         return json.dumps(config)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def _now() -> str:

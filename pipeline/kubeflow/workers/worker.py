@@ -58,8 +58,7 @@ def _run(command: list[str], env: dict[str, str]) -> int:
     """Runs a process to which SIGTERM is passed on, as Kubernetes sends it to the first process of a container only."""
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE) as process:
         signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
-        code = process.wait()
-    return code if code >= 0 else 128 - code
+        return interruption.shell_code(process.wait())
 
 
 if __name__ == "__main__":
