@@ -12,7 +12,8 @@ from hubline.components.engine_endpoint import check_endpoint
 from hubline.core import storage
 from hubline.core.progress import note
 
-INGESTED, DESCRIBED, IMAGES_DESCRIBED, ANALYZED, EVALUATED, PREDICTED = 0.25, 1.0, 0.0625, 0.25, 4.0, 16.0
+INGESTED, DESCRIBED, IMAGES_DESCRIBED, ANALYZED = 0.25, 1.0, 0.0625, 0.25
+EVALUATED, EMBEDDED, PREDICTED = 4.0, 16.0, 16.0
 """Weights of a byte, by what a step does with it.
 
 Relative to the statistics of a table, of which a core describes some 7 MB a second: it ingests and analyzes four times

@@ -130,8 +130,9 @@ EMBEDDER = Step(
         "bad_records": "`data.bad_records`",
         "store": _STORE,
     },
+    uses_beam=True,
     uses_gpu=True,
-    pod_imports=("tensorflow_transform",),
+    pod_imports=("apache_beam", "tensorflow_transform"),
 )
 _OF_TRAINING = {
     "features": "`features`",

@@ -70,7 +70,6 @@ class Embedder:
         module_paths: Mapping[str, str],
         features: ModuleFeatures,
         spec: ParsingSpec,
-        report: Callable[[int], None],
         mask: PixelsLabel | None = None,
         transform: tft.TFTransformOutput | None = None,
     ) -> None:
@@ -82,14 +81,12 @@ class Embedder:
             module_paths: The folder of each module.
             features: The features that feed the modules.
             spec: Parsing spec of the columns of the features and the mask.
-            report: Called with the number of further records that are done.
             mask: The `pixels` label, if any. Rows contain no masks, and records with invalid masks are treated like
                 those that cannot be decoded.
             transform: The transform graph, if features need statistics of the training split.
         """
         self._mask = mask
         self._features = features
-        self._report = report
         self._of_statistics = needs_statistics(features)
         self._transform = transform.transform_features_layer() if transform and self._of_statistics else None
         opened = {name: open_module(module_paths[name]) for name in fed_hubs(hubs)}
@@ -109,7 +106,14 @@ class Embedder:
         self._functions: dict[tuple[int, tuple[Augmentation, ...]], Callable] = {}
 
     def embed(
-        self, path: str, count: int, output: str, views: int, augment: tuple[Augmentation, ...], seed: int
+        self,
+        path: str,
+        count: int,
+        output: str,
+        views: int,
+        augment: tuple[Augmentation, ...],
+        seed: int,
+        report: Callable[[int], None] = lambda more: None,
     ) -> EmbedResult:
         """Writes one row per record of a file, in order: the record without its images, plus the vectors.
 
@@ -120,6 +124,7 @@ class Embedder:
             views: Augmented views of each image to run the modules on.
             augment: Augmentations; empty for unchanged images.
             seed: Seed of the augmentations.
+            report: Called with the number of further records that are done.
 
         Raises:
             DamageError: if the file has more or fewer records, or is damaged.
@@ -138,7 +143,7 @@ class Embedder:
                 self._refuse_not_finite(path, batch["number"], vectors)
                 write(made)
                 missing[numbers] = False
-                self._report(len(numbers))
+                report(len(numbers))
         self._refuse_lost(path, missing)
         undecodable = tuple(np.flatnonzero(missing).tolist())
         return EmbedResult(count=count - len(undecodable), undecodable=undecodable, sizes=self._sizes)

@@ -1,11 +1,9 @@
 """Embedder's executor."""
 
-from collections import Counter, defaultdict
+from collections import ChainMap, Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-import tensorflow_transform as tft
-from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from hubline.artifacts import quarantine
@@ -16,15 +14,18 @@ from hubline.artifacts.splits import SPLITS
 from hubline.components import module_channels
 from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.bad_records import BadRecords
+from hubline.components.embedder.shard import EmbedShard, EmbedTask, link_rows
+from hubline.components.engine import EMBEDDED
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.components.input_artifacts import read_schema
+from hubline.components.spread.executor import StageExecutor
+from hubline.components.spread.stage import Stage
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.config_base import read_sections
 from hubline.core.digest import tree_digest
 from hubline.core.errors import DataError
-from hubline.core.progress import report
-from hubline.core.shard_cache import ShardCache, key
+from hubline.core.shard_cache import key
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.feature_columns import input_columns
 from hubline.preprocessing.labels.pixels import PixelsLabel
@@ -32,15 +33,17 @@ from hubline.preprocessing.module_features import ModuleFeatures
 from hubline.trainer import embed
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hubs, fed_hubs
-from hubline.trainer.embed import Embedder, EmbedResult
+from hubline.trainer.embed import EmbedResult
 from hubline.trainer.inputs import bytes_of_pixels
 from hubline.trainer.kept import Kept
 
-_ROWS, _EMBEDDED = "rows", "embedded.json"
 
-
-class Executor(base_executor.BaseExecutor):
+class Executor(StageExecutor):
     """Embeds every shard that is not in the shard cache yet."""
+
+    def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[EmbedTask]:
+        """The rows of all shards; no tasks if no module has inputs, as rows are the records then."""
+        return _Work(input_dict, exec_properties).stage()
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills `rows` with TFRecords in `Split-<name>/`, named like the shards, with `rows.json`, and with the list of
@@ -49,47 +52,32 @@ class Executor(base_executor.BaseExecutor):
         Raises:
             DataError: if more images fail to decode than `bad_records` allows.
         """
-        examples = artifact_utils.get_single_instance(input_dict["examples"])
         artifact = artifact_utils.get_single_instance(output_dict["rows"])
         artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
         mark_as_tf_examples(artifact)
 
-        manifest = Manifest.read(examples.uri)
-        work = _Work(input_dict, exec_properties, sum(manifest.counts.values()))
-        files: list[RowFile] = []
-        sizes: dict[str, int] = {}
-        for shard in manifest.shards:
-            source = f"{artifact_utils.get_split_uri([examples], shard.split)}/{shard.name}"
-            target = f"{artifact_utils.get_split_uri([artifact], shard.split)}/{work.name(shard)}"
-            embedded = work.rows(shard, source, target)
-            sizes |= embedded.sizes
-            files.append(
-                RowFile(
-                    split=shard.split,
-                    name=target.rpartition("/")[2],
-                    records=shard.count,
-                    count=embedded.count,
-                    undecodable=embedded.undecodable,
-                )
-            )
+        work = _Work(input_dict, exec_properties)
+        self.run_stage(work.stage())
+        made = [work.link(shard, artifact) for shard in work.manifest.shards]
         rows = EmbeddedRows(
-            files=tuple(files),
-            sizes=sizes,
+            files=tuple(file for file, _ in made),
+            sizes=dict(ChainMap(*(sizes for _, sizes in made))),
             recipe=work.recipe,
             embedded=work.kept.splits,
             views=work.kept.views,
             pixels=bytes_of_pixels(work.features),
         )
         rows.write(artifact.uri)
-        quarantined_records = list(_set_aside(examples.uri, manifest, rows, work.features, work.mask))
-        _judge(quarantined_records, BadRecords.model_validate_json(exec_properties["bad_records"]), manifest)
+        examples = artifact_utils.get_single_uri(input_dict["examples"])
+        quarantined_records = list(_set_aside(examples, work.manifest, rows, work.features, work.mask))
+        _judge(quarantined_records, BadRecords.model_validate_json(exec_properties["bad_records"]), work.manifest)
         write_quarantine(f"{artifact.uri}/{quarantine.FILE}", quarantined_records)
 
 
 class _Work:
-    """Computes the rows of shards, or takes them from the cache. Loads modules when the first shard needs them."""
+    """The inputs and properties of the step, and what follows from them."""
 
-    def __init__(self, input_dict: dict, exec_properties: dict[str, Any], total: int) -> None:
+    def __init__(self, input_dict: dict, exec_properties: dict[str, Any]) -> None:
         self.kept = Kept.model_validate_json(exec_properties["kept"])
         self._fed = exec_properties["features"]
         self.features = read_sections(ModuleFeatures, self._fed)
@@ -99,7 +87,7 @@ class _Work:
         self.mask = PixelsLabel.model_validate_json(self._label) if self._label else None
         columns = [*input_columns(self.features), *(self.mask.masks if self.mask else ())]
         self._spec = parsing_spec(read_schema(input_dict["schema"]), columns)
-        self._store = ShardCache(exec_properties["store"])
+        self._store = exec_properties["store"]
         self._code = content_digest(embed.__name__, "tensorflow")
         called = {name: hub.model_dump(exclude={"handle", "sha256"}) for name, hub in self._hubs.items()}
         self._modules = {name: [called[name], digest] for name, digest in module_channels.digests(input_dict).items()}
@@ -108,52 +96,63 @@ class _Work:
         # Statistics of the training split are part of the vectors.
         statistics = [tree_digest(self._graph)] if self._graph else []
         self.recipe = key("vectors", sorted(fed_hubs(self._hubs)), backbones, self._fed, self._code, *statistics)
-        self._embedders: dict[bool, Embedder] = {}
-        self._done, self._total = 0, total
+        self._examples = artifact_utils.get_single_instance(input_dict["examples"])
+        self.manifest = Manifest.read(self._examples.uri)
 
-    def name(self, shard: ShardFile) -> str:
-        """File name of a shard's rows. Computed rows are not compressed."""
-        return shard.name.removesuffix(".gz") if self.features else shard.name
+    def stage(self) -> Stage[EmbedTask]:
+        """The rows of all shards."""
+        return Stage(
+            name="vectors",
+            unit="examples",
+            tasks=[self._task(shard) for shard in self.manifest.shards] if self.features else [],
+            fill=EmbedShard(self._hubs, self._folders, self.features, self._spec, self.mask, self._graph),
+            store=self._store,
+            weight=EMBEDDED,
+            runs_models=True,
+        )
 
-    def rows(self, shard: ShardFile, source: str, target: str) -> EmbedResult:
-        """Puts the rows of a shard at `target`. The records are linked unchanged if no module has inputs."""
-        if not self.features:
-            storage.link(source, target)
-            return EmbedResult(count=shard.count, undecodable=(), sizes={})
+    def link(self, shard: ShardFile, artifact: Any) -> tuple[RowFile, dict[str, int]]:
+        """Puts the rows of a shard into the artifact; returns them, and the size of each module's vectors.
+
+        The records are linked unchanged if no module has inputs. Computed rows are not compressed.
+        """
+        name = shard.name.removesuffix(".gz") if self.features else shard.name
+        target = f"{artifact_utils.get_split_uri([artifact], shard.split)}/{name}"
+        if self.features:
+            embedded = link_rows(self._store, self._task(shard), target)
+        else:
+            storage.link(self._path(shard), target)
+            embedded = EmbedResult(count=shard.count, undecodable=(), sizes={})
+        file = RowFile(
+            split=shard.split,
+            name=name,
+            records=shard.count,
+            count=embedded.count,
+            undecodable=embedded.undecodable,
+        )
+        return file, embedded.sizes
+
+    def _path(self, shard: ShardFile) -> str:
+        return f"{artifact_utils.get_split_uri([self._examples], shard.split)}/{shard.name}"
+
+    def _task(self, shard: ShardFile) -> EmbedTask:
         views, augment, seed = self._views(shard.split)
         made_by = self.recipe if views else [self._fed, self._label, self._code]
         changes = [[change.model_dump(), self._modules.get(change.hub or "")] for change in augment]
-        entry = key("rows", shard.digest, made_by, views, changes, seed)
-        if self._store.find(entry) is None:
-            with self._store.making(entry) as folder:
-                embedder = self._embedder(with_modules=views > 0)
-                embedded = embedder.embed(source, shard.count, f"{folder}/{_ROWS}", max(views, 1), augment, seed)
-                storage.write_bytes(f"{folder}/{_EMBEDDED}", embedded.to_property().encode())
-        else:
-            self._report(shard.count)
-        found = self._store.find(entry)
-        storage.link(f"{found}/{_ROWS}", target)
-        with storage.open_binary(f"{found}/{_EMBEDDED}") as file:
-            return EmbedResult.model_validate_json(file.read())
+        return EmbedTask(
+            name=self._path(shard),
+            count=shard.count,
+            key=key("rows", shard.digest, made_by, views, changes, seed),
+            views=views,
+            augment=augment,
+            seed=seed,
+        )
 
     def _views(self, split: str) -> tuple[int, tuple[Augmentation, ...], int]:
         """How many augmented views of each example to store, with which augmentations and seed."""
         if split == "train":
             return self.kept.views, self.kept.augment, self.kept.seed
         return int(split in self.kept.splits), (), 0
-
-    def _embedder(self, with_modules: bool) -> Embedder:
-        if with_modules not in self._embedders:
-            hubs = self._hubs if with_modules else {}
-            transform = tft.TFTransformOutput(self._graph) if self._graph else None
-            self._embedders[with_modules] = Embedder(
-                hubs, self._folders, self.features, self._spec, self._report, self.mask, transform
-            )
-        return self._embedders[with_modules]
-
-    def _report(self, more: int) -> None:
-        self._done += more
-        report(self._done, self._total, "examples")
 
 
 def _transform_graph(input_dict: dict) -> str | None:

@@ -224,7 +224,7 @@ def test_kept_views_are_of_the_pictures_that_training_would_see(job: Job, tmp_pa
     assert set(kept.hubs(job.hubs)) == {"mean", "inverting"}
     assert set(Kept(views=1, splits=()).hubs(job.hubs)) == {"mean"}
     spec = {"image": tf.io.FixedLenFeature([1], tf.string)}
-    embedder = Embedder(job.hubs, job.module_paths, FEATURES, spec, report=lambda more: None)
+    embedder = Embedder(job.hubs, job.module_paths, FEATURES, spec)
     path = example_data.write_tfrecord(tmp_path / "records", RECORDS[:6])
     made = embedder.embed(str(path), 6, str(tmp_path / "rows"), 3, augment, 5)
     assert made.sizes == {"mean": 6}  # and none for the augmenting module

@@ -173,7 +173,7 @@ def test_a_record_with_a_wrong_mask_has_no_row_and_rows_hold_no_masks(tmp_path: 
     ]
     source = example_data.write_tfrecord(tmp_path / "records", records)
     spec = parsing_spec(RAW, ["image", "mask"])
-    embedder = Embedder({}, {}, make_pixels.features(), spec, lambda more: None, make_pixels.label())
+    embedder = Embedder({}, {}, make_pixels.features(), spec, make_pixels.label())
     embedded = embedder.embed(str(source), 4, str(tmp_path / "rows"), 1, (), 0)
     assert (embedded.count, embedded.undecodable) == (2, (1, 2))
     rows = [tf.train.Example.FromString(row).features.feature for row in example_data.read_tfrecord(tmp_path / "rows")]

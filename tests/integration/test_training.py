@@ -449,7 +449,7 @@ def test_records_that_do_not_decode_have_no_row_and_are_passed_over(fresh: Job, 
         records[number] = example_data.record(image=example_data.random_image(number)[:60], label=0)
     path = example_data.write_tfrecord(tmp_path / "records", records)
     spec = {"image": tf.io.FixedLenFeature([1], tf.string)}
-    embedder = Embedder(HUBS, fresh.module_paths, FEATURES, spec, report=lambda more: None)
+    embedder = Embedder(HUBS, fresh.module_paths, FEATURES, spec)
     made = embedder.embed(str(path), 30, str(tmp_path / "rows"), 1, (), 0)
     assert (made.count, made.undecodable, made.sizes) == (27, (0, 7, 29), {"mean": 6})
     assert len(example_data.read_tfrecord(tmp_path / "rows")) == 27

@@ -135,7 +135,7 @@ def test_which_way_things_move_is_learned_and_served(
 def test_rows_of_the_embedder_are_what_the_module_gives(tmp_path: Path) -> None:
     path = hub_modules.module(tmp_path / "m", tf.TensorSpec([None, 12, 12, 1], tf.float32), places)
     hubs: Hubs = {"m": Hub(handle="m", inputs={"x": "film"}, pool=Lstm(lstm=2))}
-    embedder = Embedder(hubs, {"m": str(path)}, feeding(hubs, {"film": FILM}), SPEC, report=lambda more: None)
+    embedder = Embedder(hubs, {"m": str(path)}, feeding(hubs, {"film": FILM}), SPEC)
     source = example_data.write_tfrecord(tmp_path / "data", RECORDS[:5])
     made = embedder.embed(str(source), 5, str(tmp_path / "rows"), 1, (), 0)
     assert made.sizes == {"m": 72}

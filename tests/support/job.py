@@ -62,7 +62,7 @@ def split(
         return Split(records=same, rows=same, count=sum(map(len, files)))
     fed = feeding(hubs, features)
     spec = parsing_spec(raw, input_columns(fed))
-    embedder = Embedder(hubs, modules, fed, spec, report=lambda more: None)
+    embedder = Embedder(hubs, modules, fed, spec)
     rows = [folder / f"{path.stem}.rows" for path in written]
     made = [
         embedder.embed(str(path), len(records), str(row), kept.views, kept.augment, kept.seed)

@@ -23,8 +23,8 @@ PHOTOS = [example_data.random_image(seed) for seed in range(5)]
 def embedded(folder: Path, photos: list[bytes], count: int, report: Callable[[], None] = lambda: None) -> EmbedResult:
     """Embeds five photos without modules."""
     source = example_data.write_tfrecord(folder / "records", [example_data.record(photo=photo) for photo in photos])
-    made = Embedder({}, {}, FEATURES, COLUMNS, report=lambda _: report())
-    return made.embed(str(source), count, str(folder / "rows"), 1, (), 0)
+    made = Embedder({}, {}, FEATURES, COLUMNS)
+    return made.embed(str(source), count, str(folder / "rows"), 1, (), 0, lambda _: report())
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_a_file_of_another_number_of_records_is_refused(tmp_path: Path, count: i
 def test_a_file_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path) -> None:
     source = example_data.write_tfrecord(tmp_path / "records", [example_data.record(photo=photo) for photo in PHOTOS])
     source.write_bytes(source.read_bytes()[:-20])
-    made = Embedder({}, {}, FEATURES, COLUMNS, report=lambda _: None)
+    made = Embedder({}, {}, FEATURES, COLUMNS)
     with pytest.raises(DamageError, match="records: it is damaged: truncated record"):
         made.embed(str(source), 5, str(tmp_path / "rows"), 1, (), 0)
 
@@ -76,7 +76,7 @@ def test_a_module_that_gives_nan_is_named_with_output_and_first_record(tmp_path:
     )
     grey = [example_data.image_bytes(np.full([8, 8, 3], level, "uint8")) for level in (250, 240, 20, 250, 10)]
     source = example_data.write_tfrecord(tmp_path / "records", [example_data.record(photo=photo) for photo in grey])
-    made = Embedder(HUBS, {"m": str(dark)}, FEATURES, COLUMNS, report=lambda _: None)
+    made = Embedder(HUBS, {"m": str(dark)}, FEATURES, COLUMNS)
     says = r"records: record 2 \(counted from 0\): hubs\.m: the module's output '\w+' is nan in 3 of 3 numbers"
     with pytest.raises(DataError, match=says):
         made.embed(str(source), 5, str(tmp_path / "rows"), 1, (), 0)
@@ -92,6 +92,6 @@ def test_a_module_that_does_not_give_one_vector_for_each_example_is_refused(tmp_
     )
     grey = [example_data.image_bytes(np.full([8, 8, 3], level, "uint8")) for level in (250, 20, 240)]
     source = example_data.write_tfrecord(tmp_path / "records", [example_data.record(photo=photo) for photo in grey])
-    made = Embedder(HUBS, {"m": str(bright)}, FEATURES, COLUMNS, report=lambda _: None)
+    made = Embedder(HUBS, {"m": str(bright)}, FEATURES, COLUMNS)
     with pytest.raises(RunError, match=r"records 0 to 2: hubs\.m: the module gives 2 vectors for 3 examples"):
         made.embed(str(source), 3, str(tmp_path / "rows"), 1, (), 0)

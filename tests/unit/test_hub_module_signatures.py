@@ -312,7 +312,7 @@ def test_the_embedder_keeps_what_modules_that_take_one_at_a_time_give(tmp_path: 
     source = example_data.write_tfrecord(tmp_path / "records", records)
     columns = {"photo": tf.io.FixedLenFeature([1], tf.string)}
     features = {"photo": PHOTO}
-    embedder = Embedder({"m": hub(pool="max")}, {"m": str(detector)}, features, columns, report=lambda more: None)
+    embedder = Embedder({"m": hub(pool="max")}, {"m": str(detector)}, features, columns)
     made = embedder.embed(str(source), 5, str(tmp_path / "rows"), 1, (), 0)
     assert made.sizes == {"m": 3}
     rows = tf.io.parse_example(

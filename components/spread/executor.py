@@ -1,0 +1,35 @@
+"""Bases of executors that work shard by shard."""
+
+from abc import abstractmethod
+from typing import Any
+
+from hubline.components.engine import BeamExecutor
+from hubline.components.spread.run import run_stage
+from hubline.components.spread.stage import Stage
+
+
+class SpreadingExecutor(BeamExecutor):
+    """An executor with stages."""
+
+    def run_stage(self, stage: Stage[Any]) -> None:
+        """Does the tasks of a stage whose result is not cached, where the section `beam` says."""
+        run_stage(stage, self.arguments_for, self._get_tmp_dir())
+
+
+class StageExecutor(SpreadingExecutor):
+    """An executor with one stage, which other processes can build, too: several pods may do a share of it each."""
+
+    @abstractmethod
+    def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[Any]:
+        """The stage, from artifacts and properties alone: the same tasks in the same order in every process."""
+
+    def run_share(self, input_dict: dict, exec_properties: dict[str, Any], index: int, of: int) -> None:
+        """Does one of several shares of the stage; what the shares leave, the step does itself.
+
+        Args:
+            input_dict: Input artifacts of the step.
+            exec_properties: Properties of the step.
+            index: Number of the share, from 0.
+            of: Number of shares.
+        """
+        self.run_stage(self.stage(input_dict, exec_properties).share(index, of))
