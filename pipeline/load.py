@@ -1,13 +1,11 @@
 """Reads a pipeline file into its types, or reports all errors in it."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
@@ -18,6 +16,8 @@ from hubline.pipeline.diagnostics import Diagnostic, PipelineFileError, quote
 from hubline.pipeline.kubeflow.run_parameters import of_schedule
 from hubline.pipeline.settings import Setting, assign, read_settings
 from hubline.pipeline.validate import InvalidFile, json_schema_of, validate
+from hubline.pipeline.yaml_text.fault import YamlFault
+from hubline.pipeline.yaml_text.parse import NotYamlError, parse
 
 _MOST_BYTES = 4_000_000
 _MOST_VALUES = 200_000
@@ -30,33 +30,21 @@ class Source:
     def __init__(self, path: Path, settings: Sequence[Setting] = ()) -> None:
         self.path = path
         self._settings = {setting.key: setting for setting in settings}
-        yaml = YAML(typ="safe", pure=True)
-        text = ""
+        text = _read(path)
         try:
-            if (size := path.stat().st_size) > _MOST_BYTES:
-                raise UserError(f"{path}: {size:,} bytes; the limit for a pipeline file is {_MOST_BYTES:,}")
-            text = path.read_text(encoding="utf-8-sig")
-            self._root: Node | None = yaml.compose(text)
-            self._refuse_what_expands_without_end()
-            self.values = yaml.load(text)
-        except FileNotFoundError:
-            raise UserError(f"{path}: there is no such file") from None
-        except IsADirectoryError:
-            raise UserError(f"{path}: this is a folder; pass the pipeline file in it") from None
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: not valid UTF-8 (byte {error.start})") from None
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            problem = " ".join(filter(None, (error.context, error.problem)))
-            if mark and re.search(r"\bwhere:\s*[\"`]", text.splitlines()[mark.line]):
-                problem += "; put the whole comparison in single quotes"
-            raise self._not_yaml(problem, mark.line + 1 if mark else 1) from None
+            parsed = parse(text, self._refuse_what_expands_without_end)
+        except NotYamlError as error:
+            raise PipelineFileError(map(self._not_yaml, error.faults)) from None
         except ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
-            raise self._not_yaml(f"the character {error.character!r} is not allowed", line) from None
+            line = text.count("\n", 0, error.position)
+            fault = YamlFault(line, 0, f"the character {error.character!r} is not allowed")
+            raise PipelineFileError([self._not_yaml(fault)]) from None
         except (YAMLError, ValueError, RecursionError) as error:
-            raise self._not_yaml(str(error), 1) from None
-
+            raise PipelineFileError([self._not_yaml(YamlFault(0, 0, str(error)))]) from None
+        self._root: Node | None = parsed.root
+        self.values = parsed.values
+        self.faults = [self._not_yaml(fault) for fault in parsed.faults]
+        """Errors in YAML that don't keep the file from being read."""
         if isinstance(self.values, dict):
             self._apply_settings()
 
@@ -70,28 +58,29 @@ class Source:
         """Folder of the file, which relative paths are resolved against."""
         return str(self.path.absolute().parent)
 
-    def _refuse_what_expands_without_end(self) -> None:
+    def _refuse_what_expands_without_end(self, root: Node | None) -> None:
         """Rejects aliases of aliases, which turn a few lines into gigabytes, and aliases of themselves, which never
         end."""
         sizes: dict[int, int] = {}
 
         def size(node: Node, above: frozenset[int]) -> int:
             if id(node) in above:
-                raise self._not_yaml("an alias refers to a node that contains it", node.start_mark.line + 1)
+                raise NotYamlError(_at(node, "an alias refers to a node that contains it"))
             if id(node) not in sizes:
                 pairs = node.value if isinstance(node, MappingNode | SequenceNode) else ()
                 inside = [each for pair in pairs for each in (pair if isinstance(pair, tuple) else (pair,))]
                 sizes[id(node)] = 1 + sum(size(each, above | {id(node)}) for each in inside)
                 if sizes[id(node)] > _MOST_VALUES:
                     problem = f"aliases make more than {_MOST_VALUES:,} values of this; write out what is meant"
-                    raise self._not_yaml(problem, node.start_mark.line + 1)
+                    raise NotYamlError(_at(node, problem))
             return sizes[id(node)]
 
-        if self._root:
-            size(self._root, frozenset())
+        if root:
+            size(root, frozenset())
 
-    def _not_yaml(self, problem: str, line: int) -> PipelineFileError:
-        return PipelineFileError([Diagnostic(str(self.path), line, "", f"not YAML: {problem}")])
+    def _not_yaml(self, fault: YamlFault) -> Diagnostic:
+        message = f"not YAML: column {fault.column + 1}: {fault.message}"
+        return Diagnostic(str(self.path), fault.line + 1, "", message)
 
     def diagnostic(self, location: Location, message: str) -> Diagnostic:
         """An error at a location in the file; if the location doesn't exist, at the enclosing key."""
@@ -148,6 +137,28 @@ class Source:
         return line + 1, shown, node
 
 
+def _read(path: Path) -> str:
+    """Text of a file.
+
+    Raises:
+        UserError: if there is none.
+    """
+    try:
+        if (size := path.stat().st_size) > _MOST_BYTES:
+            raise UserError(f"{path}: {size:,} bytes; the limit for a pipeline file is {_MOST_BYTES:,}")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: this is a folder; pass the pipeline file in it") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not valid UTF-8 (byte {error.start})") from None
+
+
+def _at(node: Node, message: str) -> YamlFault:
+    return YamlFault(node.start_mark.line, node.start_mark.column, message)
+
+
 def _entry(node: Node | None, step: str | int) -> tuple[Node | None, Node | None]:
     """The key and the value of an entry of a mapping, if there is one."""
     pairs = node.value if isinstance(node, MappingNode) else ()
@@ -179,15 +190,14 @@ def load(path: Path, settings: Sequence[str] = ()) -> tuple[AnyFile, Source]:
     """
     source = Source(path, read_settings(settings))
     if not isinstance(source.values, Mapping):
-        raise PipelineFileError(
-            [source.diagnostic((), "a pipeline file is a mapping of keys such as name, data, features")]
-        )
+        right = source.diagnostic((), "a pipeline file is a mapping of keys such as name, data, features")
+        raise PipelineFileError([*source.faults, right])
     try:
         file = validate(source.values, source.folder, source.text)
     except InvalidFile as invalid:
-        raise PipelineFileError(source.diagnostic(*error) for error in invalid.errors) from None
-    if unquoted := list(source.unquoted(file.model_dump(by_alias=True))):
-        raise PipelineFileError(unquoted)
+        raise PipelineFileError([*source.faults, *(source.diagnostic(*error) for error in invalid.errors)]) from None
+    if wrong := [*source.faults, *source.unquoted(file.model_dump(by_alias=True))]:
+        raise PipelineFileError(wrong)
     of_schedule(file, source, for_cluster=False)
     return file, source
 

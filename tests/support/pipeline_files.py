@@ -43,3 +43,33 @@ label: {from: label, kind: class}
 training: {epochs: 2}
 serving: {destination: serving}
 """
+
+TRIPS = """\
+name: trips
+data:
+  examples: data/*.gz
+  split: {train: 8, validation: 1, test: 1}
+features:
+  fare: {kind: numeric, normalize: z_score}
+  miles: {kind: numeric, normalize: log1p, missing: median}
+  company: {kind: categorical, vocabulary: computed, oov_buckets: 1}
+  hour: {kind: categorical, identity: 24}
+  zone: {kind: bucketized, from: miles, buckets: 4}
+label:
+  kind: class
+  from: tip
+  classes: [no, yes]
+model:
+  head: {hidden: [16], dropout: 0.1}
+training:
+  epochs: 4
+  batch_size: 16
+  optimizer: {name: adam, learning_rate: 0.002}
+evaluation:
+  metrics: [accuracy, cross_entropy, auc]
+  slices: [[company]]
+  thresholds:
+    accuracy: {at_least: 0.6}
+serving: {destination: serving}
+"""
+"""A file with a line for most sections, for small edits."""

@@ -132,8 +132,8 @@ def test_of_a_choice_within_a_choice_the_nearest_is_meant(tmp_path: Path, combin
     ("text", "line", "says"),
     [
         ("name: a\nname: b\n", 2, "duplicate key"),
-        ("name: [a\ndata: b\n", 2, "not YAML"),
-        ("\tname: a\n", 1, "not YAML"),
+        ("name: [a\ndata: b\n", 1, "the [ that begins here is not closed"),
+        ("\tname: a\n", 1, "a tab indents this line"),
         ("- a\n- b\n", 1, "a pipeline file is a mapping"),
         ("", 1, "a pipeline file is a mapping"),
         ("just words\n", 1, "a pipeline file is a mapping"),
@@ -147,9 +147,8 @@ def test_of_a_choice_within_a_choice_the_nearest_is_meant(tmp_path: Path, combin
     ],
 )
 def test_what_is_not_a_mapping_in_yaml_says_where(tmp_path: Path, text: str, line: int, says: str) -> None:
-    ((at, _, message),) = diagnostics(tmp_path, text)
-    assert says in message
-    assert at == line
+    found = [(at, message) for at, _, message in diagnostics(tmp_path, text) if says in message]
+    assert [at for at, _ in found] == [line]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:

@@ -66,5 +66,5 @@ def test_a_comparison_that_begins_with_a_quote_is_quoted_as_a_whole(tmp_path: Pa
     path.write_text((FILE % ("[a]", "[a, b]")).replace("{from: y, kind: class, classes: [a, b]}", label))
     assert load(path)[0].label.columns == ("fare amount",)
     path.write_text(path.read_text().replace("'", ""))
-    with pytest.raises(PipelineFileError, match=r":5: not YAML: .*; put the whole comparison in single quotes"):
+    with pytest.raises(PipelineFileError, match=r":5: not YAML: .*; put the whole comparison in quotes: "):
         load(path)
