@@ -1,6 +1,5 @@
 """The command `hubline convert`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,11 +8,11 @@ from rich.console import Console
 
 from hubline.core.errors import UserError
 from hubline.pipeline.convert.conversion_command import conversion
-from hubline.pipeline.convert.kinds import CellType
-from hubline.pipeline.convert.option_values import check_files, delimiter_of, encoding_of, names_in, size_of, types_in
+from hubline.pipeline.convert.option_values import size_of
+from hubline.pipeline.convert.table_commands import from_csv, from_parquet
 
 if TYPE_CHECKING:
-    from hubline.pipeline.convert.convert import Conversion, Options
+    from hubline.pipeline.convert.convert import Conversion
     from hubline.pipeline.convert.output import Destination
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
@@ -27,74 +26,14 @@ def about() -> None:
     """
 
 
-Inputs = Annotated[list[Path], typer.Argument(help="Files to convert, in this order.", show_default=False)]
-Columns = Annotated[list[str] | None, typer.Option(metavar="A,B", help="Columns to keep; by default all.")]
-Drop = Annotated[list[str] | None, typer.Option(metavar="A,B", help="Columns to drop.")]
-Types = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--type",
-        metavar="NAME=TYPE",
-        help=f"Read a column as {', '.join(kind.value for kind in CellType)}; repeatable.",
-    ),
-]
 OnBad = Annotated[
     Literal["fail", "skip"],
     typer.Option("--bad", help="Whether bad files stop the conversion or are skipped; both list all of them."),
 ]
 
 
-@conversion(app, "csv")
-def from_csv(
-    to: "Destination",
-    console: Console,
-    inputs: Inputs,
-    columns: Columns = None,
-    drop: Drop = None,
-    types: Types = None,
-    missing: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NA,?", help="Cell values that mean missing, in addition to empty cells."),
-    ] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Delimiter, such as ; or tab; by default a comma.")] = None,
-    header: Annotated[
-        bool, typer.Option(help="Whether the first row contains column names; otherwise they are column_1, column_2, …")
-    ] = True,
-    encoding: Annotated[str, typer.Option(help="Encoding of the files.")] = "utf-8",
-) -> "Conversion":
-    """Convert CSV files. They are read twice: to determine the column types, and to write the records.
-
-    Example: hubline convert csv trips-*.csv --output data --missing NA,? --drop id --type zip=bytes
-    """
-    from hubline.pipeline.convert.convert import convert
-    from hubline.pipeline.convert.from_csv import CsvFile, Dialect
-
-    dialect = Dialect(delimiter_of(delimiter or ","), header, encoding_of(encoding), check_delimiter=delimiter is None)
-    missing = ["", *(cell.strip() for cell in names_in(missing))]
-    options = _options(to, columns, drop, types, missing)
-    check_files(inputs)
-    return convert([CsvFile(str(path), dialect) for path in inputs], options, console)
-
-
-@conversion(app, "parquet")
-def from_parquet(
-    to: "Destination",
-    console: Console,
-    inputs: Inputs,
-    columns: Columns = None,
-    drop: Drop = None,
-    types: Types = None,
-) -> "Conversion":
-    """Convert Parquet files. Lists become columns with several values.
-
-    Example: hubline convert parquet trips.parquet --output data --columns fare,tips --gzip
-    """
-    from hubline.pipeline.convert.convert import convert
-    from hubline.pipeline.convert.from_parquet import ParquetFile
-
-    options = _options(to, columns, drop, types)
-    check_files(inputs)
-    return convert([ParquetFile(str(path), options.types) for path in inputs], options, console)
+conversion(app, "csv")(from_csv)
+conversion(app, "parquet")(from_parquet)
 
 
 @conversion(app, "images")
@@ -237,17 +176,3 @@ def from_boxes(
     from hubline.pipeline.convert.from_boxes import in_annotations
 
     return collect(in_annotations(annotations, images), to, on_bad, console)
-
-
-def _options(
-    to: "Destination",
-    columns: Sequence[str] | None,
-    drop: Sequence[str] | None,
-    types: Sequence[str] | None,
-    missing: Sequence[str] = ("",),
-) -> "Options":
-    from hubline.pipeline.convert.convert import Options
-
-    return Options(
-        **vars(to), columns=names_in(columns), drop=names_in(drop), types=types_in(types), missing=frozenset(missing)
-    )

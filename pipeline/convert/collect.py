@@ -17,7 +17,7 @@ from hubline.core.errors import UserError, tensorflow_reason
 from hubline.pipeline.convert.collection import Collection, Item
 from hubline.pipeline.convert.columns import Tally
 from hubline.pipeline.convert.convert import Conversion
-from hubline.pipeline.convert.kinds import CellType
+from hubline.pipeline.convert.kinds import CellType, Reading
 from hubline.pipeline.convert.output import Destination, check_free, replacing
 from hubline.pipeline.convert.source import BATCH_BYTES
 from hubline.pipeline.convert.table import progress_of, say, show_classes, show_columns
@@ -93,7 +93,7 @@ def collect(
         output=str(output),
         shards=tuple(shards),
         rows=met.rows,
-        columns=tuple(tally.settle(name, collection.columns[name]) for name, tally in met.tallies.items()),
+        columns=tuple(tally.settle(name, Reading(collection.columns[name])) for name, tally in met.tallies.items()),
         seconds=round(time.monotonic() - began, 3),
         classes={} if collection.columns.get(collection.label) is CellType.FLOAT else dict(sorted(met.classes.items())),
         notes=tuple(notes),

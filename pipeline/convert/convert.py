@@ -14,7 +14,7 @@ from hubline.core.errors import UserError, tensorflow_reason
 from hubline.pipeline.convert import cells
 from hubline.pipeline.convert.cells import CellError, Cells
 from hubline.pipeline.convert.columns import Column, Tally
-from hubline.pipeline.convert.kinds import NUMBERS, CellType
+from hubline.pipeline.convert.kinds import NUMBERS, CellType, Decimal, Reading
 from hubline.pipeline.convert.output import Destination, check_free, replacing
 from hubline.pipeline.convert.source import Batch, Source
 from hubline.pipeline.convert.table import progress_of, show_columns
@@ -30,7 +30,13 @@ class Options(Destination):
     drop: Sequence[str] = ()
     """Columns to leave out."""
     types: Mapping[str, CellType] = field(default_factory=dict)
-    """Declared kinds of columns."""
+    """Declared types of columns."""
+    decimals: Mapping[str, Decimal] = field(default_factory=dict)
+    """Decimal separators of columns."""
+    dates: Mapping[str, str] = field(default_factory=dict)
+    """Notations of dates by column, as in `Reading`."""
+    misfits: float = 0
+    """Largest fraction of a column's cells that may not fit its type; they become missing."""
     missing: Set[str] = frozenset({""})
     """Texts that mark a missing cell."""
 
@@ -63,10 +69,10 @@ def convert(sources: Sequence[Source], options: Options, console: Console) -> Co
     output = options.output.resolve()
     check_free(output, options.overwrite)
     names = _chosen(sources, options)
-    declared = _declared(sources, names, options.types)
+    declared = _declared(sources, names, options)
     stamps = _stamps(sources)
     with progress_of(console, "rows") as progress:
-        columns, rows = _survey(sources, names, declared, options.missing, progress)
+        columns, rows = _survey(sources, names, declared, options, progress)
         show_columns(console, columns, rows)
         if options.shards and options.shards > rows:
             raise UserError(f"--shards {options.shards}: there are only {rows:,} rows, and shards cannot be empty")
@@ -87,7 +93,9 @@ def _chosen(sources: Sequence[Source], options: Options) -> list[str]:
         faults += [f"{other.path}: lacks column {name!r} of {first.path}" for name in lacking]
         more = [name for name in other.names if name not in first.names]
         faults += [f"{other.path}: has a column {name!r}, which {first.path} lacks" for name in more]
-    for option, names in (("--columns", options.columns), ("--drop", options.drop), ("--type", options.types)):
+    named = {"--columns": options.columns, "--drop": options.drop, "--type": options.types}
+    named |= {"--decimal": options.decimals, "--date-format": options.dates}
+    for option, names in named.items():
         unknown = [name for name in names if name not in first.names]
         faults += [f"{option} {name}: there is no such column; {nearest(name, first.names)}" for name in unknown]
     if faults:
@@ -99,13 +107,16 @@ def _chosen(sources: Sequence[Source], options: Options) -> list[str]:
     return chosen
 
 
-def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[str, CellType]) -> dict[str, CellType]:
-    """Kinds of columns that are declared by the user or by the files."""
-    declared, faults = {}, []
+def _declared(sources: Sequence[Source], names: Sequence[str], options: Options) -> dict[str, Reading]:
+    """Readings of columns that are declared by the user or by the files."""
+    declared: dict[str, CellType] = {}
+    faults = []
     for name in names:
         kinds = {source.declared[name]: source.path for source in sources if name in source.declared}
-        if name in types:
-            declared[name] = types[name]
+        if name in options.types:
+            declared[name] = options.types[name]
+        elif name in options.dates:
+            declared[name] = CellType.TIMESTAMP
         elif kinds.keys() == set(NUMBERS):
             declared[name] = CellType.FLOAT
         elif len(kinds) > 1:
@@ -115,14 +126,17 @@ def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[st
             declared[name] = next(iter(kinds))
     if faults:
         raise UserError("\n".join(faults))
-    return declared
+    return {
+        name: Reading(kind, options.decimals.get(name, "."), options.dates.get(name, "YMD"))
+        for name, kind in declared.items()
+    }
 
 
 def _survey(
     sources: Sequence[Source],
     names: Sequence[str],
-    declared: Mapping[str, CellType],
-    missing: Set[str],
+    declared: Mapping[str, Reading],
+    options: Options,
     progress: Progress,
 ) -> tuple[list[Column], int]:
     """Reads all rows to determine the columns' types; also returns the number of rows."""
@@ -132,16 +146,29 @@ def _survey(
     rows = 0
     for source, first, batch in _batches(sources, names):
         known_types = {name: array for name, array in batch.items() if name in declared}
-        for name, read in _read(source, first, known_types, declared, missing).items():
-            tallies[name].add_cells(read, declared[name])
+        for name, read in _read(source, first, known_types, declared, options).items():
+            tallies[name].add_cells(read, declared[name].kind)
         for name in batch.keys() - known_types.keys():
-            tallies[name].add_texts(batch[name], missing)
+            tallies[name].add_texts(batch[name], options.missing)
         rows += _length(batch)
         progress.update(task, completed=rows)
     if not rows:
         raise UserError("\n".join(f"{source.path}: contains no rows" for source in sources))
     progress.remove_task(task)
-    return [tally.settle(name, declared.get(name)) for name, tally in tallies.items()], rows
+    return _settled(tallies, declared, options), rows
+
+
+def _settled(tallies: Mapping[str, Tally], declared: Mapping[str, Reading], options: Options) -> list[Column]:
+    """The columns; all that cannot be decided are reported at once."""
+    columns, faults = [], []
+    for name, tally in tallies.items():
+        try:
+            columns.append(tally.settle(name, declared.get(name), options.decimals.get(name), options.misfits))
+        except UserError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise UserError("\n".join(faults))
+    return columns
 
 
 def _write(
@@ -155,12 +182,12 @@ def _write(
     from hubline.pipeline.convert.encode import encode
     from hubline.pipeline.convert.shards import write_shards
 
-    kinds = {column.name: column.read_as for column in columns}
+    readings = {column.name: column.reading for column in columns}
 
     def examples() -> Iterator[tf.Tensor]:
         progress.update(task, description="writing")
-        for source, first, batch in _batches(sources, list(kinds)):
-            yield encode(_read(source, first, batch, kinds, options.missing))
+        for source, first, batch in _batches(sources, list(readings)):
+            yield encode(_read(source, first, batch, readings, options))
             progress.advance(task, _length(batch))
 
     try:
@@ -183,13 +210,13 @@ def _length(batch: Batch) -> int:
 
 
 def _read(
-    source: Source, first: int, batch: Batch, kinds: Mapping[str, CellType], missing: Set[str]
+    source: Source, first: int, batch: Batch, readings: Mapping[str, Reading], options: Options
 ) -> dict[str, Cells]:
     """Reads the cells of a batch; all columns with a misfit are reported at once."""
     columns, faults = {}, []
     for name, array in batch.items():
         try:
-            columns[name] = cells.read(array, kinds[name], missing)
+            columns[name] = cells.read(array, readings[name], options.missing, strict=not options.misfits)
         except CellError as misfit:
             faults.append(f"{source.place(first + misfit.row)}: column {name!r}: {misfit}")
     if faults:

@@ -55,7 +55,7 @@ def typed(name: str, texts: pa.Array) -> TypedColumn:
     tally = Tally()
     tally.add_texts(texts, _MISSING)
     column = tally.settle(name, None)
-    values, _ = text.read(texts, column.read_as, _MISSING)
+    values, _ = text.read(texts, column.reading, _MISSING)
     return TypedColumn(column.read_as, values, [f"{name}: {note}" for note in column.notes])
 
 

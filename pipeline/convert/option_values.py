@@ -3,11 +3,12 @@
 import codecs
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from hubline.core.errors import UserError
-from hubline.pipeline.convert.kinds import CellType
+from hubline.pipeline.convert.kinds import NAMES, ORDERS, CellType, Decimal
 
 
 def check_files(inputs: Sequence[Path]) -> None:
@@ -31,19 +32,51 @@ def names_in(values: Sequence[str] | None) -> list[str]:
 
 
 def types_in(values: Sequence[str] | None) -> Mapping[str, CellType]:
-    """The types in options such as `--type zip=bytes`, by column.
+    """The types in options such as `--type zip=text`, by column.
 
     Raises:
         UserError: if a value is not NAME=TYPE.
     """
-    types = {}
+    must = f"NAME=TYPE, where TYPE is one of {', '.join(NAMES)}"
+    return {name: NAMES[kind] for name, kind in _by_column("--type", values, NAMES.__contains__, must)}
+
+
+def decimals_in(values: Sequence[str] | None) -> Mapping[str, Decimal]:
+    """The separators in options such as `--decimal price=,`, by column.
+
+    Raises:
+        UserError: if a value is not NAME=, or NAME=.
+    """
+    found = _by_column("--decimal", values, (".", ",").__contains__, "NAME=. or NAME=,")
+    return {name: "." if separator == "." else "," for name, separator in found}
+
+
+def dates_in(values: Sequence[str] | None) -> Mapping[str, str]:
+    """The notations in options such as `--date-format sold=DMY`, by column.
+
+    Raises:
+        UserError: if a value is not NAME=FORMAT.
+    """
+    must = f"NAME=FORMAT, where FORMAT is {', '.join(ORDERS)}, or in the terms of strptime, such as '%d.%m.%y'"
+    return dict(_by_column("--date-format", values, lambda form: form in ORDERS or _is_format(form), must))
+
+
+def _is_format(form: str) -> bool:
+    try:
+        return "%" in form and bool(datetime.strptime(datetime(2024, 5, 31).strftime(form), form))
+    except ValueError:
+        return False
+
+
+def _by_column(
+    option: str, values: Sequence[str] | None, is_valid: Callable[[str], bool], must: str
+) -> Iterator[tuple[str, str]]:
+    """Names and values in options such as `--type zip=text`."""
     for value in values or ():
-        name, _, kind = value.rpartition("=")
-        if not name or kind not in {known.value for known in CellType}:
-            known = ", ".join(known.value for known in CellType)
-            raise UserError(f"--type {value}: must be NAME=TYPE, where TYPE is one of {known}")
-        types[name] = CellType(kind)
-    return types
+        name, _, setting = value.rpartition("=")
+        if not name or not is_valid(setting):
+            raise UserError(f"{option} {value}: must be {must}")
+        yield name, setting
 
 
 def delimiter_of(value: str) -> str:

@@ -11,7 +11,12 @@ from rich.text import Text
 from hubline.pipeline.convert.columns import Column
 from hubline.pipeline.convert.kinds import CellType
 
-_READ_AS = {CellType.BOOLEAN: " (1 and 0)", CellType.TIMESTAMP: " (seconds since 1970)"}
+_READ_AS = {
+    CellType.BOOLEAN: "1 and 0",
+    CellType.TIMESTAMP: "seconds since 1970",
+    CellType.CURRENCY: "currency",
+    CellType.PERCENT: "12% is 0.12",
+}
 _EXAMPLE = 40
 """Length of an example, so that the table fits into 80 columns."""
 _CLASSES = 20
@@ -20,23 +25,33 @@ _CLASSES = 20
 
 def show_columns(console: Console, columns: Sequence[Column], rows: int) -> None:
     """Prints one row per column, and the notes below."""
+    has_misfits = any(column.misfits for column in columns)
     table = Table(
         "column",
         "type",
         TableColumn("missing", justify="right"),
+        *([TableColumn("don't fit", justify="right")] if has_misfits else []),
         TableColumn("example", no_wrap=True, overflow="ellipsis", max_width=_EXAMPLE),
         box=None,
         pad_edge=False,
     )
     for column in columns:
-        kind = f"{column.type}{_READ_AS.get(column.read_as, '')}{', several' if column.multiple else ''}"
-        missing = f"{column.missing:,}" if column.missing else ""
+        counts = [f"{column.missing:,}" if column.missing else ""]
+        counts += [f"{column.misfits:,}" if column.misfits else ""] if has_misfits else []
         example = " ".join((column.example or "").split())
-        table.add_row(Text(column.name), kind, missing, Text(example))
+        table.add_row(Text(column.name), Text(_kind(column)), *counts, Text(example))
     console.print(f"{rows:,} rows")
     console.print(table)
     for column in columns:
         say(console, [f"{column.name}: {note}" for note in column.notes], "yellow")
+
+
+def _kind(column: Column) -> str:
+    """Type of a column, and how its cells were read."""
+    ways = [_READ_AS.get(column.read_as), "decimal comma" if column.decimal == "," else None]
+    ways += [column.date if column.date != "YMD" else None]
+    way = ", ".join(way for way in ways if way)
+    return f"{column.type}{f' ({way})' if way else ''}{', several' if column.multiple else ''}"
 
 
 def show_classes(console: Console, label: str, counts: Mapping[str, int]) -> None:

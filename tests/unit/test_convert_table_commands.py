@@ -42,7 +42,7 @@ def test_the_command_prints_json(
     assert run(monkeypatch, *arguments) == 0
     said = json.loads(capfd.readouterr().out)
     assert said.pop("seconds") > 0
-    common = {"notes": []}
+    common = {"notes": [], "decimal": ".", "date": "YMD", "misfits": 0}
     assert said == {
         "status": "succeeded",
         "output": str(tmp_path / "data"),
@@ -79,7 +79,7 @@ def test_the_command_prints_json(
     [
         (["none.csv", "nor.csv"], "none.csv: there is no such file\nnor.csv: there is no such file\n"),
         (["."], ".: is a folder; pass the files in it\n"),
-        (["a.csv", "--type", "a"], "--type a: must be NAME=TYPE, where TYPE is one of int64, float, bytes, boolean"),
+        (["a.csv", "--type", "a"], "--type a: must be NAME=TYPE, where TYPE is one of int64, float, currency, percent"),
         (["a.csv", "--type", "a=double"], "--type a=double: must be NAME=TYPE"),
         (["a.csv", "--delimiter", ";;"], "--delimiter ;;: must be a single character"),
         (["a.csv", "--encoding", "latin-99"], "--encoding latin-99: unknown encoding"),
