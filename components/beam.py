@@ -38,7 +38,7 @@ class Beam(Section):
     """The image, command or address that `environment` needs."""
     workers: int | None = Field(default=None, ge=1)
     """Maximum number of parallel workers; no more take part than there are shards. With `DirectRunner`, number of
-    processes."""
+    processes, which are started once and kept for the run."""
     min_bytes: int = Field(default=_DEFAULT_MIN_BYTES, ge=0)
     """Smaller data is processed in the step's own process, because starting workers takes longer; default: 256 MiB of
     a table for its statistics, and as much other data as takes as long (docs/beam.md). With `0`, workers process all
@@ -86,8 +86,8 @@ class Beam(Section):
 
 
 def in_processes(workers: int) -> list[str]:
-    """Beam arguments of pipelines that run in several processes on this machine."""
-    return ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}", _NO_IMAGE]
+    """Arguments for work in several processes of this machine."""
+    return [f"--direct_num_workers={workers}", _NO_IMAGE]
 
 
 _PLUGIN = "--beam_plugins=hubline"

@@ -1,10 +1,9 @@
-"""Decides where the Beam pipelines of a step run: on the engine of the section `beam`, or in the step's own process."""
+"""Where the work of a step is done: on the engine of `beam`, in processes of this machine, or in the step's own."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import apache_beam as beam
 from tfx.dsl.components.base import base_beam_executor
 
 from hubline.components.beam import IN_ONE_PROCESS, MIN_BYTES, PARALLEL
@@ -26,7 +25,7 @@ _MIN_BYTES = re.compile(rf"--{MIN_BYTES}=(\d+)")
 
 @dataclass(frozen=True)
 class Work:
-    """What a pipeline has to do."""
+    """What there is to do."""
 
     shards: int
     """Number of parts that workers can take independently."""
@@ -51,14 +50,19 @@ class Work:
 
 
 class BeamExecutor(base_beam_executor.BaseBeamExecutor):
-    """Base of executors with Beam pipelines."""
+    """Base of executors whose work may leave their own process."""
 
-    def pipeline_for(self, work: Work) -> beam.Pipeline:
-        """A pipeline that runs where it is worth it. See `arguments_for`."""
-        return beam.Pipeline(argv=self.arguments_for(work))
+    def pipeline_arguments_for(self, work: Work) -> list[str]:
+        """Beam arguments for a pipeline of a library. On one machine, it runs in this process.
+
+        Raises:
+            RunError: as `arguments_for`.
+        """
+        is_engine = local_workers(self._beam_pipeline_args or IN_ONE_PROCESS) is None
+        return self.arguments_for(work) if is_engine else list(IN_ONE_PROCESS)
 
     def arguments_for(self, work: Work) -> list[str]:
-        """Beam arguments for a pipeline.
+        """Beam arguments for work.
 
         Small data stays in this process. Otherwise there are as many workers as there is work for.
 
@@ -73,11 +77,11 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
 
 
 def arguments_for(given: Sequence[str], work: Work) -> tuple[list[str], list[str]]:
-    """Beam arguments for a pipeline, and what to tell the user about them.
+    """Beam arguments for work, and what to tell the user about them.
 
     Args:
         given: Arguments as `Beam.arguments` returns them.
-        work: What the pipeline does.
+        work: What there is to do.
     """
     min_bytes = next((int(found[1]) for each in given if (found := _MIN_BYTES.fullmatch(each))), 0)
     arguments = [each for each in given if not _MIN_BYTES.fullmatch(each)]
@@ -103,6 +107,12 @@ def arguments_for(given: Sequence[str], work: Work) -> tuple[list[str], list[str
     if is_direct and workers == 1:
         return list(IN_ONE_PROCESS), notes
     return [_WORKERS.sub(rf"--\1={workers}", each) for each in arguments], notes
+
+
+def local_workers(arguments: Sequence[str]) -> int | None:
+    """Number of processes of this machine for Beam arguments of `arguments_for`; None for an engine."""
+    found = [int(each.partition("=")[2]) for each in arguments if each.startswith("--direct_num_workers=")]
+    return found[0] if found else None
 
 
 def _shown(size: float) -> str:

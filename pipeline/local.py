@@ -16,6 +16,7 @@ from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.predictor.evaluation import EVALUATION, LabelAccuracy
 from hubline.components.pusher.executor import DESTINATION, DIGEST, PUBLISHED, PUSHED
+from hubline.components.spread.processes import kept
 from hubline.core import interruption
 from hubline.core.errors import DamageError, UserError
 from hubline.core.shard_cache import ShardCache
@@ -56,6 +57,11 @@ class Run:
         """Runs every step that isn't cached. Raises the exception of a failed step."""
         with metadata.Metadata(self._pipeline.metadata_connection_config) as store:
             upkeep.clear_unfinished(store.store, self._places.artifacts)
+        with kept():
+            self._run_and_mend()
+
+    def _run_and_mend(self) -> None:
+        """Runs the steps, and once more if one of them failed on damaged files of an earlier run."""
         try:
             self._run_once()
         except Exception as error:

@@ -92,7 +92,7 @@ class Executor(BeamExecutor):
         folder = f"{evaluation_uri}/{PREDICTIONS}"
         size = sum(storage.stat(f"{folder}/{name}").size for name in storage.names(folder))
         # Records are counted, and not files: TFMA spreads them over the workers itself.
-        beam_args = self.arguments_for(Work(test.count, [size], EVALUATED))
+        beam_args = self.pipeline_arguments_for(Work(test.count, [size], EVALUATED))
         slices = analyse(
             f"{escape(evaluation_uri)}/{PREDICTIONS}/*", list(paths), config, predicted, evaluation_uri, beam_args
         )

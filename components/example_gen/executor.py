@@ -3,12 +3,10 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 from pydantic import TypeAdapter
 from tfx.types import artifact_utils
@@ -23,7 +21,7 @@ from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.selection import Records, Selection
 from hubline.components.config.splits import HashSplit
-from hubline.components.engine import INGESTED, BeamExecutor, Work
+from hubline.components.engine import INGESTED
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen import take as take_module
 from hubline.components.example_gen.contract import Contract
@@ -31,10 +29,10 @@ from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, 
 from hubline.components.example_gen.results import Result, refuse_empty, refuse_several_types, refuse_unseen
 from hubline.components.example_gen.small_files import grouped, ingest_group
 from hubline.components.example_gen.take import bound_of_count, bound_of_share, smallest_hashes
+from hubline.components.spread.executor import SpreadingExecutor
+from hubline.components.spread.stage import Report, Stage
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
-from hubline.core.errors import DataError
-from hubline.core.progress import report
 from hubline.core.shard_cache import ShardCache, key
 
 _INGESTED, _HASHES = "ingested.json", "hashes"
@@ -50,6 +48,21 @@ class Task:
     jobs: tuple[Job, ...]
     key: str
 
+    @property
+    def name(self) -> str:
+        """The first file."""
+        return self.jobs[0].file.path
+
+    @property
+    def count(self) -> int:
+        """Number of files."""
+        return len(self.jobs)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files."""
+        return sum(job.file.size for job in self.jobs)
+
     def run(self, folder: str) -> None:
         """Ingests the files into a folder of the cache."""
         storage.write_bytes(f"{folder}/{_INGESTED}", _BY_FOLDER.dump_json(ingest_group(self.jobs, folder)))
@@ -59,14 +72,20 @@ class Task:
 class Ranking(Task):
     """The same files to look for the records that `data.take` may take."""
 
-    count: int
+    smallest: int
+    """Number of hashes to keep."""
 
     def run(self, folder: str) -> None:
         """Writes the smallest hashes of their records."""
-        storage.write_bytes(f"{folder}/{_HASHES}", smallest_hashes(self.jobs, self.count).tobytes())
+        storage.write_bytes(f"{folder}/{_HASHES}", smallest_hashes(self.jobs, self.smallest).tobytes())
 
 
-class Executor(BeamExecutor):
+def _run(task: Task, folder: str, report: Report) -> None:
+    task.run(folder)
+    report(task.count)
+
+
+class Executor(SpreadingExecutor):
     """Ingests the files whose result is not cached, and assembles the artifact from the cache."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
@@ -81,7 +100,7 @@ class Executor(BeamExecutor):
         store = ShardCache(exec_properties["store"])
         tasks = list(_tasks(exec_properties, bad_records, selection, self._bound(store, exec_properties, selection)))
         artifact.split_names = artifact_utils.encode_split_names([ALL] if _are_not_split(tasks) else list(SPLITS))
-        self._run(store, tasks)
+        self._run("examples", exec_properties["store"], tasks)
         results = _results(store, tasks)
         contract, split = tasks[0].jobs[0].contract, tasks[0].jobs[0].split
         refuse_several_types(results)
@@ -116,56 +135,13 @@ class Executor(BeamExecutor):
             Ranking(task.jobs, key("ranked", task.key, take.records, code), take.records + 1)
             for task in _tasks(exec_properties, bad_records, selection, None)
         ]
-        self._run(store, tasks)
+        self._run("hashes", exec_properties["store"], tasks)
         found = (np.frombuffer(_bytes(f"{store.find(task.key)}/{_HASHES}"), np.int64) for task in tasks)
         return bound_of_count(found, take.records)
 
-    def _run(self, store: ShardCache, tasks: Sequence[Task]) -> None:
+    def _run(self, name: str, store: str, tasks: Sequence[Task]) -> None:
         """Runs the tasks whose result is not cached."""
-        missing = [task for task in tasks if not store.find(task.key)]
-        complaints = f"{self._get_tmp_dir()}/complaints"
-        if missing:
-            try:
-                sizes = (job.file.size for task in missing for job in task.jobs)
-                with self.pipeline_for(Work(len(missing), sizes, INGESTED)) as pipeline:
-                    (
-                        pipeline
-                        | "Files" >> beam.Create(missing)
-                        | "Spread" >> beam.Reshuffle()
-                        | "Some at once" >> beam.BatchElements(_AT_ONCE, _AT_ONCE)
-                        | "Run" >> beam.ParDo(_Run(store, complaints, sum(len(task.jobs) for task in missing)))
-                    )
-            except Exception as error:
-                # Beam runners wrap exceptions of workers, and some pass on nothing but their own text.
-                for name in storage.names(complaints):
-                    raise DataError(_text(f"{complaints}/{name}")) from error
-                raise
-
-
-class _Run(beam.DoFn):
-    """Runs a batch of tasks concurrently, and caches the results."""
-
-    def __init__(self, store: ShardCache, complaints: str, total: int) -> None:
-        self._store = store
-        self._complaints = complaints
-        self._total = total
-        self._done = 0
-
-    def process(self, tasks: list[Task]) -> Iterator[str]:
-        with ThreadPoolExecutor() as pool:
-            for task, done in zip(tasks, pool.map(self._run, tasks), strict=True):
-                self._done += len(task.jobs)
-                report(self._done, self._total, "files")
-                yield done
-
-    def _run(self, task: Task) -> str:
-        try:
-            with self._store.making(task.key) as folder:
-                task.run(folder)
-        except DataError as error:
-            storage.write_bytes(f"{self._complaints}/{task.key}", str(error).encode())
-            raise
-        return task.key
+        self.run_stage(Stage(name, "files", tasks, _run, store, weight=INGESTED, at_once=_AT_ONCE))
 
 
 def _tasks(

@@ -1,25 +1,23 @@
-"""Predicts on shards in parallel with Beam, and assembles the results."""
+"""Predicts on shards, and assembles the results."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
+from hubline.components.engine import PREDICTED
 from hubline.components.predictor.evaluation import GroundTruth
 from hubline.components.predictor.inputs import InputChunk
 from hubline.components.predictor.model import Answer, ModelSpec, opened
 from hubline.components.predictor.pictures import drawn, overlaid, png
 from hubline.components.predictor.predict import BadItem, BadPolicy, Prediction, predictions
+from hubline.components.spread.stage import Report, Stage
 from hubline.core import json_text, storage
 from hubline.core.config_base import Section
-from hubline.core.errors import DataError, UserError
-from hubline.core.progress import report
 from hubline.core.shard_cache import ShardCache
 from hubline.trainer.task import MASK
 
@@ -29,7 +27,6 @@ BAD = "bad.jsonl"
 """Items that could not be predicted on, one JSON object per line; written only if there are any."""
 PICTURES, DRAWN = "pictures", "drawn"
 """Folders of image outputs, and of input images with the detected boxes drawn."""
-_TELL_EVERY = 0.2  # seconds
 _PREDICTIONS, _MADE = "predictions", "made.json"
 
 
@@ -43,8 +40,33 @@ class PredictionSummary(Section):
 
 
 @dataclass(frozen=True)
+class Task:
+    """A shard, and the key of its result in the cache."""
+
+    shard: tuple[InputChunk, ...]
+    key: str
+    parts: int = 1
+    """Number of shards that a file of this one is divided into."""
+
+    @property
+    def name(self) -> str:
+        """The first file."""
+        return self.shard[0].input
+
+    @property
+    def count(self) -> int:
+        """Number of items."""
+        return sum(piece.count or 0 for piece in self.shard)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the shard."""
+        return sum(storage.stat(path).size for path in {piece.path for piece in self.shard}) // self.parts
+
+
+@dataclass(frozen=True)
 class PredictionJob:
-    """How to predict on a shard; the same for every shard."""
+    """Predicts on a shard."""
 
     model_spec: ModelSpec
     form: Format = "jsonl"
@@ -56,105 +78,43 @@ class PredictionJob:
     truth: GroundTruth | None = None
     """Column with the known class, if records have one."""
 
+    def __call__(self, task: Task, folder: str, report: Report) -> None:
+        """Fills an entry of the cache with the predictions, the bad items, the images and a summary.
 
-@dataclass(frozen=True)
-class Task:
-    """A shard, and the key of its result in the cache."""
+        Raises:
+            DataError: if an item is bad and `bad` is "fail".
+        """
+        bad: list[BadItem] = []
 
-    shard: tuple[InputChunk, ...]
-    key: str
+        def on_bad_item(one: BadItem) -> None:
+            bad.append(one)
+            report(1)
 
-    @property
-    def count(self) -> int:
-        """Number of items."""
-        return sum(piece.count or 0 for piece in self.shard)
-
-
-def predict_shards(
-    work: PredictionJob,
-    tasks: Sequence[Task],
-    store: ShardCache,
-    complaints: str,
-    pipeline: Callable[[Sequence[Task]], Any],
-) -> list[PredictionSummary]:
-    """Predicts on every shard whose result is not cached yet.
-
-    Args:
-        work: How to predict.
-        tasks: The shards.
-        store: Cache for the results.
-        complaints: Folder in which failing workers leave their error messages.
-        pipeline: Creates a Beam pipeline for the tasks that are left.
-
-    Raises:
-        DataError: if an item is bad and `work.bad` is "fail".
-    """
-    missing = [task for task in tasks if store.find(task.key) is None]
-    if missing:
-        predict = _Predict(work, store, complaints, sum(task.count for task in missing))
-        try:
-            with pipeline(missing) as steps:
-                (
-                    steps
-                    | "Shards" >> beam.Create(missing)
-                    | "Spread" >> beam.Reshuffle()
-                    | "Predict" >> beam.ParDo(predict)
-                )
-        except Exception as error:
-            # Beam runners wrap exceptions of workers, and some pass on nothing but their own text.
-            for name in storage.names(complaints):
-                raise DataError(_text(f"{complaints}/{name}")) from error
-            raise
-    return [PredictionSummary.model_validate_json(_text(f"{store.find(task.key)}/{_MADE}")) for task in tasks]
+        predicted = 0
+        ranks = [0] * (self.truth.top if self.truth else 0)
+        model = opened(self.model_spec)
+        with _writing(f"{folder}/{_PREDICTIONS}", self.form) as write:
+            for prediction in predictions(model, task.shard, self.batch_size, self.key, self.bad, on_bad_item):
+                write(prediction, write_pictures(self, prediction, folder))
+                predicted += 1
+                if self.truth and (rank := self.truth.rank(prediction)) is not None:
+                    ranks[rank] += 1
+                report(1)
+        if bad:
+            storage.write_bytes(f"{folder}/{BAD}", "".join(f"{one.model_dump_json()}\n" for one in bad).encode())
+        made = PredictionSummary(predicted=predicted, bad=len(bad), ranks=tuple(ranks))
+        storage.write_bytes(f"{folder}/{_MADE}", made.to_property().encode())
 
 
-class _Predict(beam.DoFn):
-    """Predicts on one shard and caches the result."""
-
-    def __init__(self, work: PredictionJob, store: ShardCache, complaints: str, total: int) -> None:
-        self._work = work
-        self._store = store
-        self._complaints = complaints
-        self._total = total
-        self._done, self._told = 0, 0.0
-
-    def process(self, task: Task) -> Iterator[str]:
-        try:
-            with self._store.making(task.key) as folder:
-                _predict(self._work, task.shard, folder, self._report)
-        except UserError as error:
-            storage.write_bytes(f"{self._complaints}/{task.key}", str(error).encode())
-            raise
-        yield task.key
-
-    def _report(self) -> None:
-        self._done += 1
-        now = time.monotonic()
-        if now - self._told > _TELL_EVERY:
-            self._told = now
-            report(self._done, self._total, "predictions")
+def prediction_stage(work: PredictionJob, tasks: Sequence[Task], store: str) -> Stage[Task]:
+    """The predictions on all shards."""
+    return Stage("predictions", "predictions", tasks, work, store, weight=PREDICTED, runs_models=True)
 
 
-def _predict(work: PredictionJob, shard: Sequence[InputChunk], folder: str, done: Callable[[], None]) -> None:
-    bad: list[BadItem] = []
-
-    def on_bad_item(one: BadItem) -> None:
-        bad.append(one)
-        done()
-
-    predicted = 0
-    ranks = [0] * (work.truth.top if work.truth else 0)
-    with _writing(f"{folder}/{_PREDICTIONS}", work.form) as write:
-        for prediction in predictions(opened(work.model_spec), shard, work.batch_size, work.key, work.bad, on_bad_item):
-            write(prediction, write_pictures(work, prediction, folder))
-            predicted += 1
-            if work.truth and (rank := work.truth.rank(prediction)) is not None:
-                ranks[rank] += 1
-            done()
-    if bad:
-        storage.write_bytes(f"{folder}/{BAD}", "".join(f"{one.model_dump_json()}\n" for one in bad).encode())
-    made = PredictionSummary(predicted=predicted, bad=len(bad), ranks=tuple(ranks))
-    storage.write_bytes(f"{folder}/{_MADE}", made.to_property().encode())
+def summaries(stage: Stage[Task]) -> list[PredictionSummary]:
+    """The summaries of finished shards."""
+    cache = ShardCache(stage.store)
+    return [PredictionSummary.model_validate_json(_text(f"{cache.find(task.key)}/{_MADE}")) for task in stage.tasks]
 
 
 def write_pictures(work: PredictionJob, prediction: Prediction, folder: str) -> dict[str, str]:
@@ -221,14 +181,13 @@ def _feature(values: np.ndarray) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=map(_bytes_of, values.tolist())))
 
 
-def assemble(
-    tasks: Sequence[Task], made: Sequence[PredictionSummary], store: ShardCache, folder: str, form: Format
-) -> list[str]:
+def assemble(stage: Stage[Task], made: Sequence[PredictionSummary], folder: str, form: Format) -> list[str]:
     """Puts the results of all shards into a folder: predictions (one file per shard that has any), bad items, images.
 
     Returns:
         Names of the prediction files; sorted, they follow the order of the items.
     """
+    tasks, store = stage.tasks, ShardCache(stage.store)
     predicted = [task for task, one in zip(tasks, made, strict=True) if one.predicted]
     names = {
         task: f"{_PREDICTIONS}-{number:05d}-of-{len(predicted):05d}.{form}" for number, task in enumerate(predicted)

@@ -1,7 +1,7 @@
 """Predictor's executor."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count, islice
 from typing import Any
@@ -17,9 +17,15 @@ from hubline.components import module_channels
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.predictions import Predictions
 from hubline.components.dashboard.artifacts import preview, show
-from hubline.components.engine import PREDICTED, BeamExecutor, Work
 from hubline.components.predictor import batch_predict
-from hubline.components.predictor.batch_predict import BAD, PredictionJob, Task, assemble, predict_shards
+from hubline.components.predictor.batch_predict import (
+    BAD,
+    PredictionJob,
+    Task,
+    assemble,
+    prediction_stage,
+    summaries,
+)
 from hubline.components.predictor.evaluation import EVALUATION, GroundTruth
 from hubline.components.predictor.exported_model import ExportedModelSpec
 from hubline.components.predictor.hub_model import HubModelSpec, Options
@@ -30,12 +36,14 @@ from hubline.components.predictor.predict import BadItem
 from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
 from hubline.components.pusher.push import push
 from hubline.components.pusher.versions import newest_numbered
+from hubline.components.spread.executor import StageExecutor
+from hubline.components.spread.stage import Stage
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.config_base import read_sections
 from hubline.core.digest import tree_digest
 from hubline.core.errors import DataError
-from hubline.core.shard_cache import ShardCache, key
+from hubline.core.shard_cache import key
 from hubline.preprocessing.labels.classes import ClassLabel
 from hubline.preprocessing.module_features import ModuleFeaturesToInfer
 from hubline.trainer.config.hubs import Hubs
@@ -47,8 +55,18 @@ _REASONS = 3
 _MADE_BY = ("features", "hubs", "label", "labels", "bad_records")
 
 
-class Executor(BeamExecutor):
+class Executor(StageExecutor):
     """Predicts on every shard that is not in the shard cache yet."""
+
+    def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[Task]:
+        """The predictions on all shards."""
+        work, identity = _job(input_dict, exec_properties)
+        written = Predictions.model_validate_json(exec_properties["written"])
+        settings = [written.model_dump(exclude={"destination"}), *map(exec_properties.get, _MADE_BY)]
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        depends_on = [identity, _code(work.model_spec), settings]
+        tasks = list(_tasks(examples, Manifest.read(examples.uri), depends_on))
+        return prediction_stage(work, tasks, exec_properties["store"])
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills `predictions` with one file per shard, the list of bad items, image outputs and, if labels are known,
@@ -62,22 +80,11 @@ class Executor(BeamExecutor):
         artifact = artifact_utils.get_single_instance(output_dict["predictions"])
         written = Predictions.model_validate_json(exec_properties["written"])
         bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
-        model_spec, identity = _model_spec(input_dict, exec_properties, written)
-        work = PredictionJob(
-            model_spec=model_spec,
-            form=written.format,
-            batch_size=written.batch_size,
-            key=written.key,
-            bad="fail" if bad_records.policy == "fail" else "skip",
-            truth=_truth(exec_properties, model_spec, written),
-        )
         manifest = Manifest.read(examples.uri)
-        settings = [written.model_dump(exclude={"destination"}), *map(exec_properties.get, _MADE_BY)]
-        depends_on = [identity, _code(model_spec), settings]
-        tasks = list(_tasks(examples, manifest, depends_on))
-        store = ShardCache(exec_properties["store"])
-        made = predict_shards(work, tasks, store, f"{self._get_tmp_dir()}/complaints", self._pipeline)
-        assemble(tasks, made, store, artifact.uri, written.format)
+        stage = self.stage(input_dict, exec_properties)
+        self.run_stage(stage)
+        made = summaries(stage)
+        assemble(stage, made, artifact.uri, written.format)
 
         predicted = sum(one.predicted for one in made)
         bad = manifest.quarantined + sum(one.bad for one in made)
@@ -86,9 +93,10 @@ class Executor(BeamExecutor):
             first = next(_bad_ones(examples.uri, artifact.uri))
             raise DataError(f"none of {bad:,} records could be predicted; the first: {first}")
         metrics = {"predicted": float(predicted), "bad": float(bad)}
-        if work.truth:
+        truth = _job(input_dict, exec_properties)[0].truth
+        if truth:
             ranks = [sum(counts) for counts in zip(*(one.ranks for one in made), strict=True)]
-            evaluated = work.truth.evaluated(ranks, predicted)
+            evaluated = truth.evaluated(ranks, predicted)
             storage.write_bytes(f"{artifact.uri}/{EVALUATION}", evaluated.model_dump_json(indent=2).encode())
             metrics |= evaluated.metrics
         shown = artifact_utils.get_single_instance(output_dict["metrics"])
@@ -97,10 +105,21 @@ class Executor(BeamExecutor):
         show(shown, "Predictions", preview(f"{name} {value:.6g}" for name, value in metrics.items()))
         _push(artifact, written.destination)
 
-    def _pipeline(self, tasks: Sequence[Task]) -> Any:
-        paths = dict.fromkeys(piece.path for task in tasks for piece in task.shard)
-        sizes = (storage.stat(path).size for path in paths)
-        return self.pipeline_for(Work(len(tasks), sizes, PREDICTED))
+
+def _job(input_dict: dict, exec_properties: dict[str, Any]) -> tuple[PredictionJob, str]:
+    """How to predict, and a digest that identifies the model."""
+    written = Predictions.model_validate_json(exec_properties["written"])
+    bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
+    model_spec, identity = _model_spec(input_dict, exec_properties, written)
+    work = PredictionJob(
+        model_spec=model_spec,
+        form=written.format,
+        batch_size=written.batch_size,
+        key=written.key,
+        bad="fail" if bad_records.policy == "fail" else "skip",
+        truth=_truth(exec_properties, model_spec, written),
+    )
+    return work, identity
 
 
 def _code(model_spec: ModelSpec) -> list[str]:
@@ -149,9 +168,11 @@ def _tasks(examples: Any, manifest: Manifest, depends_on: list[Any]) -> Iterator
     for entry in read_quarantine(f"{examples.uri}/{quarantine.FILE}"):
         quarantined_records[entry.file].append(entry.record)
     digests = {shard.name: shard.digest for shard in manifest.shards}
-    for shard in shards_of([piece for piece in _pieces(examples, manifest, quarantined_records) if piece.count]):
-        parts = [[digests[piece.path.rpartition("/")[2]], *_told_of(piece)] for piece in shard]
-        yield Task(shard, key("predicted", depends_on, parts))
+    shards = shards_of([piece for piece in _pieces(examples, manifest, quarantined_records) if piece.count])
+    parts_of = Counter(piece.path for shard in shards for piece in shard)
+    for shard in shards:
+        told = [[digests[piece.path.rpartition("/")[2]], *_told_of(piece)] for piece in shard]
+        yield Task(shard, key("predicted", depends_on, told), max(parts_of[piece.path] for piece in shard))
 
 
 def _pieces(examples: Any, manifest: Manifest, quarantined_records: Mapping[str, list[int]]) -> Iterator[InputChunk]:

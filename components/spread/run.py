@@ -3,9 +3,13 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from hubline.components.engine import Work
+from hubline.components.engine import Work, local_workers
+from hubline.components.spread import on_engine
+from hubline.components.spread.processes import kept
 from hubline.components.spread.progress import Progress
 from hubline.components.spread.stage import Report, Stage, Task
+
+_FAILURES = "failures"
 
 
 def run_stage(stage: Stage[Task], arguments_for: Callable[[Work], list[str]], scratch: str) -> None:
@@ -22,9 +26,16 @@ def run_stage(stage: Stage[Task], arguments_for: Callable[[Work], list[str]], sc
     missing = stage.missing()
     if not missing:
         return
-    arguments_for(Work(len(missing), (task.size for task in missing), stage.weight))
+    arguments = arguments_for(Work(len(missing), (task.size for task in missing), stage.weight))
+    workers = local_workers(arguments)
     report = Progress(stage, missing)
-    _run_here(stage, missing, report)
+    if workers is None:
+        on_engine.run(stage, missing, arguments, f"{scratch}/{_FAILURES}")
+    elif workers == 1 or (stage.runs_models and _has_gpu()):
+        _run_here(stage, missing, report)
+    else:
+        with kept() as processes:
+            processes.do(stage, missing, min(workers, len(missing)), report)
 
 
 def _run_here(stage: Stage[Task], tasks: Sequence[Task], report: Report) -> None:
@@ -39,3 +50,9 @@ def _run_here(stage: Stage[Task], tasks: Sequence[Task], report: Report) -> None
                 each.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _has_gpu() -> bool:
+    import tensorflow as tf  # slow, and stages that run models import it anyway
+
+    return bool(tf.config.list_physical_devices("GPU"))

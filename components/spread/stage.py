@@ -62,7 +62,10 @@ class Stage(Generic[Task]):
     @property
     def distinct(self) -> list[Task]:
         """The tasks with different keys: equal shards are done once."""
-        return list({task.key: task for task in reversed(self.tasks)}.values())[::-1]
+        firsts: dict[str, Task] = {}
+        for task in self.tasks:
+            firsts.setdefault(task.key, task)
+        return list(firsts.values())
 
     def share(self, index: int, of: int) -> "Stage[Task]":
         """The part of one of several processes that build the same stage, each without knowing the others."""

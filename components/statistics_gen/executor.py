@@ -2,12 +2,13 @@
 
 from typing import Any
 
-import apache_beam as beam
 from tfx.types import artifact_utils
 
 from hubline.artifacts.column_statistics import STATISTICS
-from hubline.artifacts.examples import Manifest
-from hubline.components.engine import DESCRIBED, IMAGES_DESCRIBED, BeamExecutor, Work
+from hubline.artifacts.examples import Manifest, ShardFile
+from hubline.components.engine import DESCRIBED, IMAGES_DESCRIBED
+from hubline.components.spread.executor import StageExecutor
+from hubline.components.spread.stage import Stage
 from hubline.components.statistics_gen import shard as statistics_shard
 from hubline.components.statistics_gen.columns import SourceFacts, refuse_mixed_types, write_non_finite
 from hubline.components.statistics_gen.shard import Shard, accumulate, facts_of, merged
@@ -15,12 +16,37 @@ from hubline.core import storage
 from hubline.core.code_digest import content_digest
 
 
-class Executor(BeamExecutor):
-    """Computes TFDV's statistics once per shard, in Beam workers, and merges them.
+class Executor(StageExecutor):
+    """Computes TFDV's statistics once per shard, and merges them.
 
     TFX's StatisticsGen recomputes them over all data in every run, in about fifty Beam stages, and counts the bytes of
     images as if they were words.
     """
+
+    def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[Shard]:
+        """The statistics of all shards."""
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        manifest = Manifest.read(examples.uri)
+        code = content_digest(statistics_shard.__name__, "tensorflow-data-validation", "tfx-bsl")
+        shards = [
+            Shard(
+                name=f"{artifact_utils.get_split_uri([examples], file.split)}/{file.name}",
+                digest=file.digest,
+                counts=tuple(origin.count for origin in file.origins),
+                opaque=(*manifest.images, *manifest.masks),
+                store=exec_properties["store"],
+                code=code,
+            )
+            for file in _files(manifest)
+        ]
+        return Stage(
+            name="statistics",
+            unit="examples",
+            tasks=shards,
+            fill=accumulate,
+            store=exec_properties["store"],
+            weight=IMAGES_DESCRIBED if manifest.images or manifest.masks else DESCRIBED,
+        )
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills `statistics` with a DatasetFeatureStatisticsList per split, where TFX's own tools expect it.
@@ -28,28 +54,11 @@ class Executor(BeamExecutor):
         Raises:
             DataError: if a column has values of several types; names a file for each.
         """
-        examples = artifact_utils.get_single_instance(input_dict["examples"])
-        manifest = Manifest.read(examples.uri)
-        files = [file for split in manifest.splits for file in manifest.of(split) if file.count]
-        code = content_digest(statistics_shard.__name__, "tensorflow-data-validation", "tfx-bsl")
-        shards = [
-            Shard(
-                path=f"{artifact_utils.get_split_uri([examples], file.split)}/{file.name}",
-                digest=file.digest,
-                counts=tuple(origin.count for origin in file.origins),
-                opaque=(*manifest.images, *manifest.masks),
-                store=exec_properties["store"],
-                code=code,
-            )
-            for file in files
-        ]
-        fresh = [shard for shard in shards if not shard.is_done]
-        if fresh:
-            weight = IMAGES_DESCRIBED if manifest.images or manifest.masks else DESCRIBED
-            with self.pipeline_for(Work.of_files([shard.path for shard in fresh], weight)) as pipeline:
-                pipeline | beam.Create(fresh) | beam.Reshuffle() | beam.Map(accumulate)
+        stage = self.stage(input_dict, exec_properties)
+        self.run_stage(stage)
 
-        pairs = list(zip(files, shards, strict=True))
+        manifest = Manifest.read(artifact_utils.get_single_uri(input_dict["examples"]))
+        pairs = list(zip(_files(manifest), stage.tasks, strict=True))
         described = [
             SourceFacts(file.split, origin.file, facts)
             for file, shard in pairs
@@ -64,3 +73,7 @@ class Executor(BeamExecutor):
             of_split = [shard for file, shard in pairs if file.split == split]
             content = merged(of_split).SerializeToString(deterministic=True)
             storage.write_bytes(f"{folder}/{STATISTICS}", content)
+
+
+def _files(manifest: Manifest) -> list[ShardFile]:
+    return [file for split in manifest.splits for file in manifest.of(split) if file.count]

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,8 @@ _KIND_OF_ARROW = {
 class Shard:
     """A file of records, and where its statistics are cached."""
 
-    path: str
+    name: str
+    """Its path."""
     digest: str
     counts: tuple[int, ...]
     """Number of records from each data file, in the order of the records."""
@@ -51,30 +52,34 @@ class Shard:
         return key("statistics", self.digest, self.counts, self.opaque, self.code)
 
     @property
-    def is_done(self) -> bool:
-        """Whether the statistics are cached."""
-        return ShardCache(self.store).find(self.key) is not None
+    def count(self) -> int:
+        """Number of records."""
+        return sum(self.counts)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return storage.stat(self.name).size
 
 
-def accumulate(shard: Shard) -> None:
-    """Runs TFDV's generators over a shard, and caches their accumulators and the facts about columns.
+def accumulate(shard: Shard, folder: str, report: Callable[[int], None]) -> None:
+    """Runs TFDV's generators over a shard, and writes their accumulators and the facts about columns to a folder.
 
-    If a column has values of several types, which TFDV rejects, only the facts are cached.
+    If a column has values of several types, which TFDV rejects, only the facts are written.
 
     Raises:
         DamageError: if the shard lacks records that were written to it.
     """
     accumulators: list[Any] | None = None
     try:
-        accumulators, facts = _described(shard)
+        accumulators, facts = _described(shard, report)
     except (RuntimeError, TypeError):  # from tfx_bsl's decoder, or from TFDV if the types differ between batches
         facts = _kinds_record_by_record(shard)
         if not are_mixed(facts):
             raise
-    with ShardCache(shard.store).making(shard.key) as folder:
-        storage.write_bytes(f"{folder}/{_FACTS}", _BY_FILE.dump_json(facts))
-        if accumulators is not None:
-            storage.write_bytes(f"{folder}/{_ACCUMULATORS}", typed_json.dump(accumulators, tfdv.ACCUMULATOR_CLASSES))
+    storage.write_bytes(f"{folder}/{_FACTS}", _BY_FILE.dump_json(facts))
+    if accumulators is not None:
+        storage.write_bytes(f"{folder}/{_ACCUMULATORS}", typed_json.dump(accumulators, tfdv.ACCUMULATOR_CLASSES))
 
 
 def facts_of(shard: Shard) -> list[FileFacts]:
@@ -98,7 +103,7 @@ def _load(shard: Shard, name: str) -> bytes:
         return file.read()
 
 
-def _described(shard: Shard) -> tuple[list[Any], list[FileFacts]]:
+def _described(shard: Shard, report: Callable[[int], None]) -> tuple[list[Any], list[FileFacts]]:
     generators = tfdv.generators()
     accumulators = [generator.create_accumulator() for generator in generators]
     columns = [_Columns() for _ in shard.counts]
@@ -114,7 +119,8 @@ def _described(shard: Shard) -> tuple[list[Any], list[FileFacts]]:
         for index, generator in enumerate(generators):
             seen = legible if tfdv.counts_values(generator) else batch
             accumulators[index] = generator.add_input(accumulators[index], seen)
-    hold(shard.path, first, sum(shard.counts))
+        report(len(records))
+    hold(shard.name, first, shard.count)
     compacted = [
         generator.compact(accumulator) for generator, accumulator in zip(generators, accumulators, strict=True)
     ]
@@ -140,7 +146,7 @@ def _ranges(counts: Sequence[int], first: int, size: int) -> Iterator[tuple[int,
 
 def _read(shard: Shard) -> tf.data.Dataset:
     """The records of a shard, in order."""
-    return tf.data.TFRecordDataset(shard.path, compression_of(shard.path))
+    return tf.data.TFRecordDataset(shard.name, compression_of(shard.name))
 
 
 class _Columns:
@@ -187,7 +193,7 @@ def _kinds_record_by_record(shard: Shard) -> list[FileFacts]:
                     if kind := feature.WhichOneof("kind"):
                         columns[number].kinds[name][_KINDS[kind]] += 1
         first += len(records)
-    hold(shard.path, first, sum(shard.counts))
+    hold(shard.name, first, shard.count)
     return [each.facts() for each in columns]
 
 

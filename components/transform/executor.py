@@ -16,8 +16,10 @@ from tfx_bsl.public import tfxio
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.beam import IN_ONE_PROCESS
-from hubline.components.engine import ANALYZED, BeamExecutor, Work
+from hubline.components.engine import ANALYZED
 from hubline.components.input_artifacts import read_schema
+from hubline.components.spread.executor import StageExecutor
+from hubline.components.spread.stage import Stage
 from hubline.components.transform import shard as transform_shard
 from hubline.components.transform.config import TransformConfig
 from hubline.components.transform.shard import Shard, accumulate, answers
@@ -31,7 +33,7 @@ from hubline.preprocessing.transform import preprocessing_fn, raw_columns
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 
 
-class Executor(BeamExecutor):
+class Executor(StageExecutor):
     """Answers the analyzers' questions shard by shard, and has TF Transform build a graph in which nothing is left to
     analyze.
 
@@ -39,22 +41,15 @@ class Executor(BeamExecutor):
     For a graph without analyzers, its executor calls `preprocessing_fn` nine times instead of twice.
     """
 
-    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `transform_graph` in the format of `tft.TFTransformOutput`, plus `UnreadDates`.
-
-        Raises:
-            DataError: if a vocabulary file has changed since it was pinned, or no date in a column can be parsed.
-        """
-        config = TransformConfig.model_validate_json(exec_properties["config"])
-        vocabularies = f"{self._get_tmp_dir()}/vocabularies"
-        given = _copied(config.features, json.loads(exec_properties["vocabularies"]), vocabularies)
+    def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[Shard]:
+        """The analysis of the training split."""
         examples = artifact_utils.get_single_instance(input_dict["examples"])
-        schema = _only(read_schema(input_dict["schema"]), raw_columns(config.features, config.label))
         folder = artifact_utils.get_split_uri([examples], "train")
         code = content_digest(transform_shard.__name__, "tensorflow", "tensorflow-transform")
+        schema = _raw_schema(input_dict, TransformConfig.model_validate_json(exec_properties["config"]))
         shards = [
             Shard(
-                path=f"{folder}/{file.name}",
+                name=f"{folder}/{file.name}",
                 digest=file.digest,
                 count=file.count,
                 config=exec_properties["config"],
@@ -65,15 +60,31 @@ class Executor(BeamExecutor):
             for file in Manifest.read(examples.uri).of("train")
             if file.count
         ]
-        fresh = [shard for shard in shards if not shard.is_done]
-        if fresh:
-            with self.pipeline_for(Work.of_files([shard.path for shard in fresh], ANALYZED)) as pipeline:
-                pipeline | beam.Create(fresh) | beam.Reshuffle() | beam.Map(accumulate)
-        found = answers(shards, vocabularies)
+        return Stage(
+            name="analysis",
+            unit="examples",
+            tasks=shards,
+            fill=accumulate,
+            store=exec_properties["store"],
+            weight=ANALYZED,
+        )
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        """Fills `transform_graph` in the format of `tft.TFTransformOutput`, plus `UnreadDates`.
+
+        Raises:
+            DataError: if a vocabulary file has changed since it was pinned, or no date in a column can be parsed.
+        """
+        config = TransformConfig.model_validate_json(exec_properties["config"])
+        vocabularies = f"{self._get_tmp_dir()}/vocabularies"
+        given = _copied(config.features, json.loads(exec_properties["vocabularies"]), vocabularies)
+        stage = self.stage(input_dict, exec_properties)
+        self.run_stage(stage)
+        found = answers(stage.tasks, vocabularies)
         known = found.model_copy(update={"vocabularies": found.vocabularies | given})
         unread = UnreadDates.of(config.features, found.unread)
         folder = artifact_utils.get_single_uri(output_dict["transform_graph"])
-        self._write_graph(config, known, schema, folder)
+        self._write_graph(config, known, _raw_schema(input_dict, config), folder)
         unread.write(folder)
 
     def _write_graph(
@@ -91,7 +102,9 @@ class Executor(BeamExecutor):
         metadata_io.write_metadata(metadata, f"{folder}/{tft.TFTransformOutput.RAW_METADATA_DIR}")
 
 
-def _only(schema: schema_pb2.Schema, columns: list[str]) -> schema_pb2.Schema:
+def _raw_schema(input_dict: dict, config: TransformConfig) -> schema_pb2.Schema:
+    """The schema of the columns that features and label are made of."""
+    schema, columns = read_schema(input_dict["schema"]), raw_columns(config.features, config.label)
     return schema_pb2.Schema(feature=[feature for feature in schema.feature if feature.name in columns])
 
 

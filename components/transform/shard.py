@@ -1,6 +1,6 @@
 """Analyzer results for one shard of the training split, in a form that can be cached and merged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -45,7 +45,8 @@ _BATCH = 1024  # records per batch; small enough for images of some hundred kilo
 class Shard:
     """A file of the training split, and what to compute from it."""
 
-    path: str
+    name: str
+    """Its path."""
     digest: str
     count: int
     """Number of records."""
@@ -63,9 +64,9 @@ class Shard:
         return key("analysed", self.digest, self.config, self.schema.hex(), self.code)
 
     @property
-    def is_done(self) -> bool:
-        """Whether the results are cached."""
-        return ShardCache(self.store).find(self.key) is not None
+    def size(self) -> int:
+        """Bytes of the file."""
+        return storage.stat(self.name).size
 
 
 class _Pass:
@@ -91,8 +92,8 @@ def _pass(config: str, schema: bytes) -> _Pass:
     return _Pass(config, schema)
 
 
-def accumulate(shard: Shard) -> None:
-    """Reads a shard once for all analyzers, and caches their accumulators.
+def accumulate(shard: Shard, folder: str, report: Callable[[int], None]) -> None:
+    """Reads a shard once for all analyzers, and writes their accumulators to a folder.
 
     Raises:
         DamageError: if the shard lacks records that were written to it.
@@ -102,13 +103,13 @@ def accumulate(shard: Shard) -> None:
     if found:
         read = 0
         # Not Dataset.map, which would be traced and optimized anew for each shard.
-        for serialized in read_file(tf.constant(shard.path)).batch(_BATCH).prefetch(1):
+        for serialized in read_file(tf.constant(shard.name)).batch(_BATCH).prefetch(1):
             read += len(serialized)
             for name, values in analysis.values(serialized).items():
                 found[name].add(values)
-        hold(shard.path, read, shard.count)
-    with ShardCache(shard.store).making(shard.key) as folder:
-        storage.write_bytes(f"{folder}/{_FILE}", typed_json.dump(found, ACCUMULATORS))
+            report(len(serialized))
+        hold(shard.name, read, shard.count)
+    storage.write_bytes(f"{folder}/{_FILE}", typed_json.dump(found, ACCUMULATORS))
 
 
 def answers(shards: Sequence[Shard], folder: str) -> AnalysisResults:

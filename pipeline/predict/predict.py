@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from apache_beam import Pipeline
-from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -24,7 +22,8 @@ from hubline.components.predictor.batch_predict import (
     PredictionJob,
     Task,
     assemble,
-    predict_shards,
+    prediction_stage,
+    summaries,
     write_pictures,
 )
 from hubline.components.predictor.exported_model import ExportedModelSpec
@@ -32,11 +31,11 @@ from hubline.components.predictor.inputs import InputChunk, counted, kept_standa
 from hubline.components.predictor.model import Model, ModelSpec, opened
 from hubline.components.predictor.pictures import sheet
 from hubline.components.predictor.predict import BadItem, BadPolicy, predictions
+from hubline.components.spread.run import run_stage
 from hubline.core import storage
 from hubline.core.config_base import Section
 from hubline.core.errors import DataError, UserError
 from hubline.core.progress import LOGGER
-from hubline.core.shard_cache import ShardCache
 from hubline.pipeline.convert.output import replacing
 
 
@@ -169,7 +168,7 @@ def predict_to_folder(
         model_spec: The model.
         request: The inputs and the folder.
         console: Shows progress on a terminal.
-        beam: Beam pipeline arguments.
+        beam: Beam arguments, which say where to predict.
 
     Raises:
         UserError: as `predict_one_by_one` does, or if the folder isn't empty.
@@ -186,10 +185,10 @@ def predict_to_folder(
         whole = [counted(piece) for piece in kept_standard_input(pieces, scratch)]
         shards = shards_of(whole, request.shards)
         tasks = [Task(shard, f"{number:05d}") for number, shard in enumerate(shards)]
-        store = ShardCache(f"{scratch}/store")
-        pipeline = lambda _: Pipeline(options=PipelineOptions(list(beam)))  # noqa: E731
-        made = predict_shards(request.work(model_spec), tasks, store, f"{scratch}/complaints", pipeline)
-        names = assemble(tasks, made, store, str(folder), request.form)
+        stage = prediction_stage(request.work(model_spec), tasks, f"{scratch}/store")
+        run_stage(stage, lambda _: list(beam), scratch)
+        made = summaries(stage)
+        names = assemble(stage, made, str(folder), request.form)
         predicted, bad = sum(one.predicted for one in made), sum(one.bad for one in made)
         if bad and not predicted:
             first = (folder / BAD).read_text().partition("\n")[0]

@@ -64,24 +64,35 @@ import importlib
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
-
 from hubline.components.beam import Beam
+from hubline.components.spread.run import run_stage
+from hubline.components.spread.stage import Stage
 
 
-def look(name):
-    theirs = importlib.import_module(name)
-    ours = importlib.import_module("hubline" if name == "tests" else f"hubline.{name}")
+@dataclass(frozen=True)
+class Name:
+    name: str
+    count: int = 1
+    size: int = 1
+
+    @property
+    def key(self):
+        return self.name
+
+
+def look(task, folder, report):
+    theirs = importlib.import_module(task.name)
+    ours = importlib.import_module("hubline" if task.name == "tests" else f"hubline.{task.name}")
     found = {"theirs": theirs.NUMBER, "ours": ours.__file__, "process": os.getpid()}
-    Path(f"worker-{name}.json").write_text(json.dumps(found))
+    Path(f"worker-{task.name}.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    with beam.Pipeline(options=PipelineOptions(Beam(workers=2).arguments())) as pipeline:
-        pipeline | beam.Create(sys.argv[1:]) | beam.Reshuffle() | beam.Map(look)
+    stage = Stage("imports", "modules", [Name(name) for name in sys.argv[1:]], look, "kept", weight=1.0)
+    run_stage(stage, lambda work: Beam(workers=2).arguments(), "scratch")
     print(os.getpid())
 """
 BUILDER = """\
@@ -181,7 +192,7 @@ def runner(folder: Path) -> int:
 @pytest.mark.both_stacks
 @pytest.mark.slow
 @EVERY_NAME
-def test_a_beam_worker_imports_the_users_module_and_ours(folder: Path, runner: int, name: str) -> None:
+def test_a_worker_imports_the_users_module_and_ours(folder: Path, runner: int, name: str) -> None:
     found = json.loads((folder / f"worker-{name}.json").read_text())
     assert found["process"] != runner
     assert found["theirs"] == NUMBERS[name]

@@ -23,6 +23,7 @@ from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
 from hubline.artifacts.quarantine import read_quarantine
 from hubline.artifacts.splits import SPLITS
 from hubline.components import steps as declared
+from hubline.components.beam import in_processes
 from hubline.components.component import component
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.data import Data
@@ -47,7 +48,7 @@ from tests.support import model as make_model
 from tests.support import statistics as steps
 from tests.support.executors import BEAM, CONTRACT, artifact, beam_executor, ingest, read_split
 
-SEVERAL_WORKERS = ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--sdk_container_image=none"]
+SEVERAL_WORKERS = in_processes(2)
 
 
 def executor(kind, folder: Path):

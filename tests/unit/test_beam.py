@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 import pytest
 from apache_beam.options.pipeline_options import (
-    DirectOptions,
     FlinkRunnerOptions,
     PipelineOptions,
     PortableOptions,
@@ -22,7 +21,7 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from hubline.components import engine_endpoint
 from hubline.components.beam import IN_ONE_PROCESS, Beam
-from hubline.components.engine import Work, arguments_for
+from hubline.components.engine import Work, arguments_for, local_workers
 from hubline.components.engine_endpoint import check_endpoint
 from hubline.core.errors import RunError
 from hubline.pipeline.diagnostics import PipelineFileError
@@ -50,8 +49,8 @@ def test_without_a_word_everything_runs_in_the_step_itself() -> None:
 
 
 def test_workers_of_the_direct_runner_are_processes() -> None:
-    direct = options(workers=3).view_as(DirectOptions)
-    assert (direct.direct_running_mode, direct.direct_num_workers) == ("multi_processing", 3)
+    assert local_workers(Beam(workers=3).arguments()) == 3
+    assert local_workers(Beam().arguments()) == 1 and local_workers(Beam(**FLINK).arguments()) is None
 
 
 def test_an_engine_is_told_all_that_is_said() -> None:

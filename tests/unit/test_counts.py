@@ -10,13 +10,16 @@ import tensorflow as tf
 from hubline.artifacts.embedded_rows import EmbeddedRows, RowFile
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.components.evaluator.test_split import TestSplit
+from hubline.components.spread.stage import Stage
 from hubline.components.statistics_gen import shard as statistics
 from hubline.components.transform import shard as analysis
 from hubline.core.errors import DamageError
+from hubline.core.shard_cache import ShardCache
 from hubline.core.shard_dataset import read_records
 from hubline.trainer.counts import complete, holding
 from tests.support import example_data
 from tests.support.analysis import shards
+from tests.support.stages import keep
 
 RECORDS = [example_data.record(number=number, label=number % 2) for number in range(10)]
 
@@ -64,13 +67,15 @@ def test_any_other_error_is_raised_as_it_is(file: str) -> None:
 
 @pytest.mark.parametrize("records", [1, 10])
 def test_statistics_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path, file: str, records: int) -> None:
-    shard = statistics.Shard(file, "digest", (4, 6), (), str(tmp_path / "store"), "code")
+    store = str(tmp_path / "store")
+    shard = statistics.Shard(file, "digest", (4, 6), (), store, "code")
+    stage = Stage("statistics", "examples", [shard], statistics.accumulate, store, weight=1.0)
     cut(Path(file), records)
     with pytest.raises(DamageError, match=f"records: 10 records were written, but it contains {10 - records}"):
-        statistics.accumulate(shard)
-    assert not shard.is_done
+        stage.do(shard, lambda more: None)
+    assert stage.missing() == [shard]
     example_data.write_tfrecord(Path(file), RECORDS)
-    statistics.accumulate(shard)
+    stage.do(shard, lambda more: None)
     assert len(statistics.facts_of(shard)) == 2
 
 
@@ -85,7 +90,7 @@ def test_statistics_are_of_the_file_that_is_named_and_the_same_every_time(tmp_pa
         path = example_data.write_tfrecord(tmp_path / folder / "data", records)
         for life in ("first", "second"):
             shard = statistics.Shard(str(path), "digest", (3000,), (), str(tmp_path / folder / life), "code")
-            statistics.accumulate(shard)
+            keep(statistics.accumulate, shard)
             made.append(statistics.merged([shard]))
     _, _, first, second = made
     assert first == second
@@ -99,10 +104,10 @@ def test_statistics_are_of_the_file_that_is_named_and_the_same_every_time(tmp_pa
 def test_answers_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path) -> None:
     records = [example_data.record(x=1.0, word=b"a", y=number % 2) for number in range(10)]
     (shard,) = shards(tmp_path, records, 1)
-    cut(Path(shard.path), 2)
+    cut(Path(shard.name), 2)
     with pytest.raises(DamageError, match="10 records were written, but it contains 8"):
-        analysis.accumulate(shard)
-    assert not shard.is_done
+        keep(analysis.accumulate, shard)
+    assert ShardCache(shard.store).find(shard.key) is None
 
 
 @pytest.mark.parametrize("lost", ["records", "rows"])

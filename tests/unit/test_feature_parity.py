@@ -35,6 +35,7 @@ from hubline.trainer.inputs import Tensors
 from hubline.trainer.model import Parts, TunedModel, keras_inputs, model_inputs
 from hubline.trainer.task import Task
 from tests.support import example_data
+from tests.support.stages import keep
 
 FC = tf.feature_column
 DTYPES = {"x": tf.float32, "v": tf.float32, "n": tf.int64, "word": tf.string, "words": tf.string, "w": tf.float32}
@@ -314,7 +315,7 @@ class FourWays:
             str(folder / "store"),
             "code",
         )
-        accumulate(shard)
+        keep(accumulate, shard)
         self.answers = answers([shard], str(folder / "vocabularies"))
         self.metadata = dataset_metadata.DatasetMetadata(SCHEMA)
         known = FixedAnalyzer(self.answers)

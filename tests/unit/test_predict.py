@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
+from hubline.components.beam import in_processes
 from hubline.components.predictor.exported_model import ExportedModelSpec
 from hubline.components.predictor.inputs import batches, counted, pieces_of, shards_of
 from hubline.core.errors import DataError, UserError
@@ -22,7 +23,7 @@ from tests.support import example_data
 from tests.support import model as make_model
 from tests.support.predict import predict, read
 
-SEVERAL_WORKERS = ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--sdk_container_image=none"]
+SEVERAL_WORKERS = in_processes(2)
 X = np.linspace(-9, 9, 61).tolist()
 
 

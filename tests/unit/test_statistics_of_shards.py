@@ -16,6 +16,7 @@ from hubline.components.adapters.tfdv import SKETCHED_VALUES
 from hubline.components.statistics_gen.shard import Shard, accumulate, merged
 from hubline.core.frequent_values import FrequentValues
 from tests.support import example_data
+from tests.support.stages import keep
 
 
 def table(seed: int, rows: int = 2000) -> dict[str, list[Any]]:
@@ -47,7 +48,7 @@ def statistics(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     for attempt in range(2):
         shards = [Shard(path, path, (count,), (), str(folder / f"store{attempt}"), "") for path, count in files]
         for shard in shards:
-            accumulate(shard)
+            keep(accumulate, shard)
         found.append(merged(shards))
     return found
 

@@ -1,0 +1,80 @@
+"""Tasks on a Beam engine: Create | Reshuffle | ParDo."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.utils.shared import Shared
+
+from hubline.components.spread.failure import Failure
+from hubline.components.spread.stage import Stage, Task
+from hubline.core import storage
+
+NAMESPACE = "hubline"
+"""Of the Beam counter that counts what is done, named after the unit of the stage."""
+
+
+def run(stage: Stage[Task], tasks: Sequence[Task], arguments: Sequence[str], failures: str) -> None:
+    """Does tasks on an engine.
+
+    Args:
+        stage: Describes the tasks.
+        tasks: The tasks.
+        arguments: Beam arguments.
+        failures: Folder in which workers leave their errors: runners wrap exceptions, and some pass on nothing but a
+            text of their own.
+
+    Raises:
+        UserError: the error of a task.
+    """
+    try:
+        with beam.Pipeline(argv=list(arguments)) as pipeline:
+            (
+                pipeline
+                | "Shards" >> beam.Create(list(tasks))
+                | "Spread" >> beam.Reshuffle()
+                | "Some at once" >> beam.BatchElements(stage.at_once, stage.at_once)
+                | "Do" >> beam.ParDo(_Do(stage, failures))
+            )
+    except Exception as error:
+        left = {task.key for task in stage.missing()}  # some engines try again, with success
+        for name in storage.names(failures):
+            if name in left:
+                with storage.open_binary(f"{failures}/{name}") as file:
+                    raise Failure.model_validate_json(file.read()).error() from error
+        raise
+
+
+class _Do(beam.DoFn):
+    """Does some tasks at once."""
+
+    def __init__(self, stage: Stage[Any], failures: str) -> None:
+        self._stage, self._failures = replace(stage, tasks=()), failures
+        self._shared = Shared()
+        self._done = Metrics.counter(NAMESPACE, stage.unit)
+
+    def process(self, tasks: list[Any]) -> Iterator[str]:
+        one = self._shared.acquire(lambda: _OfProcess(self._stage))
+        with one.lock, ThreadPoolExecutor(len(tasks)) as pool:
+            list(pool.map(lambda task: self._do(one.stage, task), tasks))
+        for task in tasks:
+            self._done.inc(task.count)
+            yield task.key
+
+    def _do(self, stage: Stage[Any], task: Any) -> None:
+        try:
+            stage.do(task, report=lambda more: None)
+        except Exception as error:
+            storage.write_bytes(f"{self._failures}/{task.key}", Failure.of(error).to_property().encode())
+            raise
+
+
+class _OfProcess:
+    """The stage with the models that a process has opened. A runner may have several threads in a process."""
+
+    def __init__(self, stage: Stage[Any]) -> None:
+        self.stage, self.lock = stage, threading.Lock()

@@ -1,0 +1,111 @@
+"""Stages without TensorFlow, for workers that start quickly."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hubline.components.spread.stage import Report, Stage
+from hubline.core.errors import DataError
+from hubline.core.shard_cache import ShardCache
+
+FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A task."""
+
+    number: int
+    count: int = 1
+    size: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"key{self.number}"
+
+    @property
+    def name(self) -> str:
+        return f"shard-{self.number}"
+
+
+Fill = Callable[[Number, str, Report], None]
+
+
+@dataclass(frozen=True)
+class Sleeping:
+    """Takes its time, and writes down which process did the task, and when."""
+
+    seconds: float = 0.0
+
+    def __call__(self, task: Number, folder: str, report: Report) -> None:
+        began = time.monotonic()
+        time.sleep(self.seconds)
+        report(task.count)
+        found = {"pid": os.getpid(), "began": began, "ended": time.monotonic(), "square": task.number**2}
+        Path(folder, FILE).write_text(json.dumps(found))
+
+
+@dataclass(frozen=True)
+class Refusing:
+    """Refuses one of the tasks."""
+
+    refused: int
+    error: Exception
+
+    def __call__(self, task: Number, folder: str, report: Report) -> None:
+        if task.number == self.refused:
+            raise self.error
+        Path(folder, FILE).write_text("{}")
+
+
+@dataclass(frozen=True)
+class Killed:
+    """Is killed at a task as the kernel does when memory runs out, as often as said."""
+
+    at: int
+    times: int
+    marks: str
+    """Folder for a file each time."""
+
+    def __call__(self, task: Number, folder: str, report: Report) -> None:
+        if task.number == self.at and len(list(Path(self.marks).iterdir())) < self.times:
+            report(1)
+            time.sleep(0.3)  # long enough for the report to be sent
+            report(0)
+            Path(self.marks, str(os.getpid())).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        report(task.count)
+        Path(folder, FILE).write_text("{}")
+
+
+def stage(folder: Path, fill: Fill, tasks: int, at_once: int = 1) -> Stage[Number]:
+    """A stage with its cache in a folder."""
+    return Stage(
+        name="squares",
+        unit="numbers",
+        tasks=[Number(number) for number in range(tasks)],
+        fill=fill,
+        store=str(folder / "store"),
+        weight=1.0,
+        at_once=at_once,
+    )
+
+
+def results(made: Stage[Number]) -> list[dict]:
+    """What the tasks left in the cache."""
+    cache = ShardCache(made.store)
+    return [json.loads(Path(f"{cache.find(task.key)}", FILE).read_text()) for task in made.tasks]
+
+
+REFUSED = DataError("data/b: record 9 (counted from 0): it has no label")
+
+
+def keep(fill: Callable[[Any, str, Report], None], shard: Any) -> None:
+    """Does a shard that knows its cache."""
+    with ShardCache(shard.store).making(shard.key) as folder:
+        fill(shard, folder, lambda more: None)

@@ -1,0 +1,161 @@
+"""Stages in processes of this machine: what is done where, how often, and what is left when something ends."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hubline.components.beam import IN_ONE_PROCESS, in_processes
+from hubline.components.engine import Work
+from hubline.components.spread.failure import WorkerError
+from hubline.components.spread.processes import kept
+from hubline.components.spread.run import run_stage
+from hubline.components.spread.stage import Stage
+from hubline.core.errors import DataError, RunError
+from tests.support.stages import REFUSED, Killed, Number, Refusing, Sleeping, results, stage
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(made: Stage[Number], workers: int) -> None:
+    def arguments(work: Work) -> list[str]:
+        return list(IN_ONE_PROCESS) if workers == 1 else in_processes(workers)
+
+    run_stage(made, arguments, f"{made.store}/scratch")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_what_is_cached_is_not_done_again_and_equal_shards_are_done_once(tmp_path: Path) -> None:
+    made = stage(tmp_path, Sleeping(), 3)
+    assert made.missing() == list(made.tasks)
+    run(made, 1)
+    first = results(made)
+    assert [each["square"] for each in first] == [0, 1, 4]
+    run(stage(tmp_path, Refusing(2, REFUSED), 3), 1)  # nothing is left to refuse
+    assert results(made) == first
+    twice = Stage("a", "b", [Number(7), Number(8), Number(7, count=5)], Sleeping(), made.store, 1.0)
+    assert twice.distinct == twice.missing() == [Number(7), Number(8)]
+
+
+def test_shares_are_all_tasks_and_no_task_twice(tmp_path: Path) -> None:
+    made = stage(tmp_path, Sleeping(), 11)
+    shares = [made.share(index, 3).tasks for index in range(3)]
+    assert [task.number for task in shares[1]] == [1, 4, 7, 10]
+    assert sorted(task.number for share in shares for task in share) == list(range(11))
+
+
+def test_tasks_in_threads_stop_at_the_first_error(tmp_path: Path) -> None:
+    made = stage(tmp_path, Refusing(1, REFUSED), 400, at_once=2)
+    with pytest.raises(DataError, match="no label"):
+        run(made, 1)
+    assert len(made.missing()) > 300
+
+
+@pytest.mark.slow
+def test_processes_are_kept_work_at_the_same_time_and_end_with_the_block(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = (stage(tmp_path / name, Sleeping(0.4), 8) for name in "ab")
+    with caplog.at_level(logging.INFO, logger="hubline.progress"), kept() as processes:
+        run(first, 4)
+        pids = processes.pids
+        began = time.monotonic()
+        run(second, 4)
+        seconds = time.monotonic() - began
+        assert processes.pids == pids and len(set(pids)) == 4
+        assert all(map(is_alive, pids))
+    for made in (first, second):
+        assert [each["square"] for each in results(made)] == [number**2 for number in range(8)]
+        assert {each["pid"] for each in results(made)} <= {*pids}
+    done = results(second)
+    assert seconds < sum(each["ended"] - each["began"] for each in done), "not one after the other"
+    middle = sorted(each["began"] for each in done)[3]  # when four tasks had begun
+    assert sum(each["began"] <= middle < each["ended"] for each in done) == 4, "four at the same time"
+    assert not any(map(is_alive, pids))
+    assert caplog.messages[-1] == "8 of 8 numbers"
+
+
+@pytest.mark.slow
+def test_a_task_whose_worker_is_killed_is_done_by_another_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    with caplog.at_level(logging.INFO, logger="hubline.progress"), kept() as processes:
+        made = stage(tmp_path / "once", Killed(1, 1, str(marks)), 4)
+        run(made, 2)
+        (pid,) = (int(mark.name) for mark in marks.iterdir())
+        said = f"(process {pid}) was killed by SIGKILL while it did the squares of shard-1, which another worker does"
+        assert [said in text for text in caplog.messages].count(True) == 1
+        assert not made.missing() and caplog.messages[-1] == "4 of 4 numbers"
+        assert pid not in processes.pids and len(processes.pids) == 2
+        made = stage(tmp_path / "again", Killed(1, 9, str(marks)), 4)
+        with pytest.raises(RunError, match=r"^worker \d of 2 .* SIGKILL .* shard-1, as did .* set beam\.workers lower"):
+            run(made, 2)
+    assert Number(1) in made.missing()
+
+
+@pytest.mark.slow
+def test_errors_of_workers_arrive_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as ours:
+        run(stage(tmp_path, Refusing(2, REFUSED), 4), 2)
+    assert type(ours.value) is DataError and str(ours.value) == str(REFUSED)
+    with pytest.raises(WorkerError, match=r"^ZeroDivisionError: by nothing$") as other:
+        run(stage(tmp_path, Refusing(3, ZeroDivisionError("by nothing")), 4), 2)
+    assert "in __call__" in str(other.value.__cause__)
+
+
+RUN = """
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # workers import this file, too
+    from hubline.components.spread.processes import kept
+    from hubline.components.spread.progress import Progress
+    from hubline.core import interruption
+    from tests.support.stages import Sleeping, stage
+
+    made = stage(Path(sys.argv[1]), Sleeping(600), 2)
+    with interruption.handled(), kept() as processes:
+        processes.do(made, made.tasks, 2, Progress(made, made.tasks))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_the_step(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "main.py").write_text(RUN)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    step = subprocess.Popen([sys.executable, "main.py", str(tmp_path)], cwd=tmp_path, env=environment)
+
+    def workers() -> list[int]:
+        found = Path(f"/proc/{step.pid}/task/{step.pid}/children").read_text().split()
+        return [int(pid) for pid in found if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+    wait_for(lambda: len(list((tmp_path / "store").glob("*/*"))) == 2)  # both are at work
+    pids = workers()
+    assert len(pids) == 2
+    step.send_signal(number)
+    assert step.wait(30) != 0
+    wait_for(lambda: not any(map(is_alive, pids)), 10)
+    assert not list((tmp_path / "store").glob("*/complete"))
