@@ -22,6 +22,7 @@ from hubline.pipeline.kubeflow.submit_command import submit
 from hubline.pipeline.predict.cli import predict
 from hubline.pipeline.runs_commands import app as runs
 from hubline.pipeline.schema_command import schema
+from hubline.pipeline.serve_command import serve
 from hubline.pipeline.terminal import console_on, plain
 
 app = typer.Typer(
@@ -283,6 +284,7 @@ def inspect(
 
 
 app.command()(predict)
+app.command()(serve)
 
 
 app.command()(schema)

@@ -13,7 +13,6 @@ from hubline.components.hub_module.handle import digest, look_for, mirrored, rea
 from hubline.components.hub_module.recognise import check_whole
 from hubline.components.pin.find import find
 from hubline.components.predictor.label_file import read_labels
-from hubline.components.pusher.versions import version_in
 from hubline.components.trainer.warm_start_source import find_checkpoint
 from hubline.core import storage
 from hubline.core.config_base import is_remote, path_fault
@@ -28,6 +27,7 @@ from hubline.preprocessing.config import vocabulary_files
 from hubline.preprocessing.expression import columns_of_condition
 from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.vocabulary_files import read_vocabulary
+from hubline.serving.versions import version_in
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.losses import CustomLoss
 from hubline.trainer.config.model import VariableSelection

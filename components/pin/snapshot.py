@@ -6,13 +6,13 @@ from hubline.components.config.data import Data, DataToInfer
 from hubline.components.config.predictions import Predictions, PushedModel
 from hubline.components.hub_module.fingerprint import fingerprint
 from hubline.components.pin.find import find
-from hubline.components.pusher.versions import newest_numbered, newest_version, version_in
 from hubline.components.trainer.warm_start_source import pin_warm_start
 from hubline.core import storage
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features, vocabulary_files
 from hubline.preprocessing.vocabulary_files import read_vocabulary
+from hubline.serving.versions import newest_numbered, newest_version, version_in
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones
 from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.config.losses import AnyLoss, CustomLoss

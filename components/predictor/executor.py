@@ -35,7 +35,6 @@ from hubline.components.predictor.model import ModelSpec
 from hubline.components.predictor.predict import BadItem
 from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
 from hubline.components.pusher.push import push
-from hubline.components.pusher.versions import newest_numbered
 from hubline.components.spread.executor import StageExecutor
 from hubline.components.spread.stage import Stage
 from hubline.core import storage
@@ -46,6 +45,7 @@ from hubline.core.errors import DataError
 from hubline.core.shard_cache import key
 from hubline.preprocessing.labels.classes import ClassLabel
 from hubline.preprocessing.module_features import ModuleFeaturesToInfer
+from hubline.serving.versions import newest_numbered
 from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.hub_trial import TrialResult
 

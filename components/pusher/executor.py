@@ -15,10 +15,10 @@ from hubline.components.exporter.card import ModuleCard
 from hubline.components.input_artifacts import module_folder
 from hubline.components.pusher.publish import publish
 from hubline.components.pusher.push import push
-from hubline.components.pusher.versions import newest_version
 from hubline.core import storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError
+from hubline.serving.versions import newest_version
 
 # Custom properties in which TFX's own Pusher records where a model went.
 DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"

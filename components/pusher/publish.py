@@ -5,8 +5,8 @@ import tempfile
 from hubline.artifacts.decision import Metrics
 from hubline.components.exporter.card import ModuleCard
 from hubline.components.pusher.push import push
-from hubline.components.pusher.versions import newest_version
 from hubline.core import storage
+from hubline.serving.versions import newest_version
 
 
 def publish(module: str, card: ModuleCard, destination: str, metrics: Metrics, model: str | None) -> str:

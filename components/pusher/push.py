@@ -7,11 +7,11 @@ from pathlib import Path
 
 from hubline.components.pusher.lease import leased
 from hubline.components.pusher.unfinished import clear_abandoned, publish, unfinished
-from hubline.components.pusher.versions import next_version
 from hubline.core import interruption, storage
 from hubline.core.config_base import is_remote
 from hubline.core.digest import file_digest
 from hubline.core.errors import RunError, UserError
+from hubline.serving.versions import next_version
 
 _LAST = "saved_model.pb"
 """No server loads a version without this file, so it is written last where a folder can't appear all at once."""

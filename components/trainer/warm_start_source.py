@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 
 from hubline.artifacts.pins import ServedVersion
-from hubline.components.pusher.versions import newest_version
 from hubline.core import storage
 from hubline.core.errors import UserError
+from hubline.serving.versions import newest_version
 from hubline.trainer.checkpoint_files import checkpoint_digest, checkpoint_in
 from hubline.trainer.config.warm_start import SERVING, WarmStart
 

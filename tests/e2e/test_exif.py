@@ -1,9 +1,11 @@
 """A full run on JPEGs of every EXIF orientation: training, evaluation, and all ways to predict see upright pixels."""
 
+import base64
 import json
 import subprocess
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +18,7 @@ from tests.support import boxes as make_boxes
 from tests.support import example_data, exif, hub_modules
 from tests.support.evaluation import columns
 from tests.support.project import HUBLINE, PROJECT
+from tests.support.served import serving
 
 pytestmark = pytest.mark.slow
 
@@ -176,6 +179,13 @@ def test_the_signature_for_raw_images_and_predict_see_upright_pixels(trained, tm
     assert [each.pop("input") for each in predictions] == list(map(str, files))
     assert predictions[0::2] == predictions[1::2]
     np.testing.assert_allclose([each["box"] for each in predictions[0::2]], jpegs_answer["box"], atol=1e-5)
+
+    with serving(folder / "serving", tmp_path / "serve.log") as server:
+        rows = [{"image": {"b64": base64.b64encode(each).decode()}} for each in encoded]
+        body = {"signature_name": "predict", "instances": rows}
+        answer = httpx.post(f"{server.rest}:predict", json=body, timeout=60).json()["predictions"]
+    np.testing.assert_allclose([row["box"] for row in answer], jpegs_answer["box"], atol=1e-5)
+    assert [row["label"].encode() for row in answer] == jpegs_answer["label"].numpy().tolist()
 
 
 def test_batch_inference_sees_upright_pixels(trained) -> None:

@@ -9,7 +9,7 @@ import pytest
 import hubline
 
 ROOT = Path(hubline.__file__).parent
-ROOMS = ("core", "preprocessing", "trainer", "artifacts", "report", "components", "pipeline")
+ROOMS = ("core", "preprocessing", "trainer", "artifacts", "report", "serving", "components", "pipeline")
 """From lowest to highest; each may import those before it."""
 
 

@@ -15,11 +15,11 @@ import pytest
 from hubline.components.pusher import lease
 from hubline.components.pusher.owner import Owner
 from hubline.components.pusher.push import copy_once, push
-from hubline.components.pusher.versions import newest_version, next_version, version_number, versions
 from hubline.core import interruption, storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError, UserError
 from hubline.core.interruption import Interrupted
+from hubline.serving.versions import newest_version, next_version, version_number, versions
 from tests.support import object_store as make_object_store
 
 ROUNDS, PROCESSES = 100, 3

@@ -1,0 +1,171 @@
+"""TensorFlow Serving's gRPC API: PredictionService and ModelService."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    classification_pb2,
+    inference_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
+
+from hubline.serving import json_examples, protos
+from hubline.serving.descriptions import SIGNATURES, fill_spec, model_metadata, model_status
+from hubline.serving.errors import Code, RequestError, invalid
+from hubline.serving.model import Model
+from hubline.serving.service import Service
+from hubline.serving.signature import CLASSIFY, DEFAULT, REGRESS, Arrays, chosen, signature_of
+
+_LOGGER = logging.getLogger(__name__)
+_NEVER = 60 * 60 * 24.0
+
+_PROMISES: Mapping[str, str] = {CLASSIFY: "classify", REGRESS: "regress"}
+
+
+def server(service: Service) -> grpc.aio.Server:
+    """A server without a port."""
+    size = service.limits.body_bytes
+    options = [
+        ("grpc.max_receive_message_length", size),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),
+    ]
+    found = grpc.aio.server(options=options)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(service), found)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(service), found)
+    return found
+
+
+class _Servicer:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def _answer(self, method: str, context: grpc.aio.ServicerContext, answer: Callable[[], Awaitable]) -> Any:
+        """Counts a request, and answers errors with their code."""
+        try:
+            with self._service.counting("grpc", method):
+                return await answer()
+        except RequestError as error:
+            await context.abort(error.code, error.message)
+        except Exception:
+            _LOGGER.exception("%s", method)
+            await context.abort(Code.INTERNAL, "the server failed; its log has the details")
+
+    def _loaded(self, spec: Any) -> Model:
+        kind = spec.WhichOneof("version_choice")
+        version = spec.version.value if kind == "version" else None
+        return self._service.model(spec.name, version, spec.version_label if kind == "version_label" else "")
+
+
+class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServicer):
+    async def Predict(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def answer() -> Any:
+            model = self._loaded(request.model_spec)
+            signature = signature_of(model.signatures, request.model_spec.signature_name)
+            inputs = protos.arrays(request.inputs)
+            outputs = chosen(
+                await self._service.run(signature, inputs, context.time_remaining() or _NEVER), request.output_filter
+            )
+            response = predict_pb2.PredictResponse()
+            for name, array in outputs.items():
+                response.outputs[name].CopyFrom(tf.make_tensor_proto(array))
+            fill_spec(response.model_spec, request.model_spec.name, model, signature.name)
+            return response
+
+        return await self._answer("predict", context, answer)
+
+    async def Classify(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def answer() -> Any:
+            model, outputs = await self._on_examples(request.model_spec, request.input, CLASSIFY, context)
+            response = classification_pb2.ClassificationResponse(result=_classifications(outputs))
+            fill_spec(response.model_spec, request.model_spec.name, model, request.model_spec.signature_name)
+            return response
+
+        return await self._answer("classify", context, answer)
+
+    async def Regress(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def answer() -> Any:
+            model, outputs = await self._on_examples(request.model_spec, request.input, REGRESS, context)
+            response = regression_pb2.RegressionResponse(result=_regressions(outputs))
+            fill_spec(response.model_spec, request.model_spec.name, model, request.model_spec.signature_name)
+            return response
+
+        return await self._answer("regress", context, answer)
+
+    async def MultiInference(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def answer() -> Any:
+            if not request.tasks:
+                raise invalid("the request has no tasks")
+            response = inference_pb2.MultiInferenceResponse()
+            for task in request.tasks:
+                if task.method_name not in _PROMISES:
+                    raise RequestError(Code.UNIMPLEMENTED, f"method '{task.method_name}' isn't answered in one request")
+                model, outputs = await self._on_examples(task.model_spec, request.input, task.method_name, context)
+                result = response.results.add()
+                fill_spec(result.model_spec, task.model_spec.name, model, task.model_spec.signature_name)
+                if task.method_name == CLASSIFY:
+                    result.classification_result.CopyFrom(_classifications(outputs))
+                else:
+                    result.regression_result.CopyFrom(_regressions(outputs))
+            return response
+
+        return await self._answer("multi_inference", context, answer)
+
+    async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def answer() -> Any:
+            if not request.metadata_field:
+                raise invalid("the request has no metadata_field")
+            if unknown := set(request.metadata_field) - {SIGNATURES}:
+                raise invalid(f"metadata field '{min(unknown)}' isn't supported, only '{SIGNATURES}'")
+            return model_metadata(self._loaded(request.model_spec), request.model_spec.name)
+
+        return await self._answer("metadata", context, answer)
+
+    async def _on_examples(
+        self, spec: Any, given: Any, method: str, context: grpc.aio.ServicerContext
+    ) -> tuple[Model, Arrays]:
+        model = self._loaded(spec)
+        signature = signature_of(model.signatures, spec.signature_name or DEFAULT, method)
+        inputs = protos.serialized(signature, protos.examples(given))
+        return model, await self._service.run(signature, inputs, context.time_remaining() or _NEVER)
+
+
+class _Model(_Servicer, model_service_pb2_grpc.ModelServiceServicer):
+    async def GetModelStatus(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def answer() -> Any:
+            spec = request.model_spec
+            self._service.check_name(spec.name)
+            kind = spec.WhichOneof("version_choice")
+            version = spec.version.value if kind == "version" else None
+            if kind == "version_label":
+                version = self._loaded(spec).version
+            return model_status(self._service.models, version)
+
+        return await self._answer("status", context, answer)
+
+    async def HandleReloadConfigRequest(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        await context.abort(Code.UNIMPLEMENTED, "the models of this server are set when it starts")
+
+
+def _classifications(outputs: Arrays) -> Any:
+    result = classification_pb2.ClassificationResult()
+    names, scores = json_examples.class_scores(outputs)
+    for row, numbers in zip(names, np.asarray(scores), strict=True):
+        classes = result.classifications.add().classes
+        for label, score in zip(row, numbers, strict=True):
+            classes.add(label=label, score=score)
+    return result
+
+
+def _regressions(outputs: Arrays) -> Any:
+    result = regression_pb2.RegressionResult()
+    for number in json_examples.numbers(outputs):
+        result.regressions.add(value=number)
+    return result

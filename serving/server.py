@@ -1,0 +1,102 @@
+"""Serves a model over REST and gRPC until the process is asked to end."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from hubline.core.errors import UserError
+from hubline.serving import grpc_api, rest
+from hubline.serving.limits import Limits
+from hubline.serving.metrics import Metrics
+from hubline.serving.models import Models, VersionPolicy, check_folder
+from hubline.serving.scheduler import Batching, Scheduler
+from hubline.serving.service import Service
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to serve, and how."""
+
+    folder: str
+    """A serving folder, or a single version."""
+    name: str
+    """Name of the model in requests."""
+    host: str = "127.0.0.1"
+    rest_port: int = 8501
+    """With 0, any free port."""
+    grpc_port: int = 8500
+    """With 0, any free port."""
+    policy: VersionPolicy = field(default_factory=VersionPolicy)
+    labels: dict[str, int] = field(default_factory=dict)
+    poll_seconds: float = 2.0
+    """Interval between looks for new versions."""
+    threads: int = 2
+    """Batches that run at the same time."""
+    queue: int = 256
+    """Requests that may wait."""
+    timeout: float = 60.0
+    """Seconds that a request may take."""
+    grace: float = 30.0
+    """Seconds that running requests get when the server ends."""
+    batching: Batching = field(default_factory=Batching)
+    limits: Limits = field(default_factory=Limits)
+
+
+Started = Callable[[int, int], None]
+"""Takes the ports of REST and gRPC once the server answers."""
+
+
+async def serve(settings: Settings, started: Started) -> None:
+    """Serves until SIGINT or SIGTERM; then answers the requests that it has accepted, and returns.
+
+    Raises:
+        UserError: if no version can be loaded, or a port is taken.
+    """
+    check_folder(settings.folder)
+    metrics = Metrics()
+    models = Models(settings.name, settings.folder, settings.policy, settings.labels, metrics)
+    await models.refresh()
+    if not models.is_available:
+        raise UserError("\n".join(f"{status.error}" for status in models.statuses.values() if status.error))
+    scheduler = Scheduler(metrics, settings.threads, settings.queue, settings.batching)
+    service = Service(models, scheduler, metrics, settings.limits, settings.timeout)
+
+    end = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end.set)
+    scheduler.start()
+    over_grpc = grpc_api.server(service)
+    over_rest = web.AppRunner(rest.application(service), access_log=None, shutdown_timeout=settings.grace)
+    try:
+        grpc_port = _bound(over_grpc, settings)
+        await over_grpc.start()
+        await over_rest.setup()
+        site = web.TCPSite(over_rest, settings.host, settings.rest_port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise UserError(f"port {settings.rest_port} of {settings.host}: {error.strerror}") from error
+        following = asyncio.create_task(models.follow(settings.poll_seconds))
+        started(over_rest.addresses[0][1], grpc_port)
+        await end.wait()
+        _LOGGER.info("ending; requests that are running get %g s", settings.grace)
+        following.cancel()
+    finally:
+        await asyncio.gather(over_grpc.stop(settings.grace), over_rest.cleanup())
+        await scheduler.stop()
+
+
+def _bound(server: grpc_api.grpc.aio.Server, settings: Settings) -> int:
+    try:
+        port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+    except RuntimeError as error:
+        raise UserError(f"port {settings.grpc_port} of {settings.host}: {error}") from error
+    if port == 0:
+        raise UserError(f"port {settings.grpc_port} of {settings.host} is taken")
+    return port
