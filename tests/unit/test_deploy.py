@@ -1,0 +1,130 @@
+"""The manifests of deploy/: valid for the published schemas, consistent with each other, and of the locks' versions."""
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from apache_beam.options.pipeline_options import FlinkRunnerOptions
+
+from tests.support.manifests import DEPLOY, containers, faults, kustomized, named, read
+from tests.unit.test_packaging import locked
+
+FOLDERS = ["flink", "flink-volume", "spark", "spark-volume"]
+PYTHONS = {"tfx-1.16": "3.10", "tfx-1.21": "3.13"}
+PROJECT = DEPLOY.parent
+
+
+def beam_of(stack: str) -> str:
+    return locked(f"{stack}.txt", PYTHONS[stack])["apache-beam"]
+
+
+def container(manifest: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = (each for each in containers(manifest) if each["name"] == name)
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_manifests_are_what_an_api_server_accepts_and_knows(folder: str) -> None:
+    objects = kustomized(DEPLOY / folder)
+    assert len(objects) >= 7
+    assert {f"{each['kind']} {each['metadata']['name']}": faults(each) for each in objects if faults(each)} == {}
+    assert {each["metadata"]["namespace"] for each in objects} == {"hubline"}
+    assert all(
+        each["image"] != "hubline" and ":" in each["image"]
+        for one in objects
+        for each in containers(one)
+        if "image" in each
+    )
+
+
+def test_the_job_that_runs_a_file_is_what_an_api_server_accepts() -> None:
+    (job,) = read(DEPLOY / "run.yaml")
+    assert faults(job) == []
+    pool = container(named(kustomized(DEPLOY / "flink-volume"), "FlinkDeployment", "hubline-flink"), "worker-pool")
+    run = container(job, "run")
+    assert run["image"] == pool["image"]
+    assert run["volumeMounts"][0] in pool["volumeMounts"], "workers see the run's files at the same path"
+
+
+def test_a_mistake_in_a_manifest_is_found() -> None:
+    cluster = named(kustomized(DEPLOY / "flink"), "FlinkDeployment", "hubline-flink")
+    cluster["spec"]["taskManager"]["resources"] = {"cpu": 1}
+    cluster["spec"]["flinkVersion"] = "v1_99"
+    found = "\n".join(faults(cluster))
+    assert "$.spec.taskManager: Additional properties are not allowed ('resources' was unexpected)" in found
+    assert "$.spec.flinkVersion: 'v1_99' is not one of" in found
+    server = named(kustomized(DEPLOY / "flink"), "Deployment", "hubline-flink-jobs")
+    container(server, "job-server")["port"] = 8099
+    assert "'port' was unexpected" in faults(server)[0]
+
+
+def test_one_version_of_beam_is_in_the_locks_the_manifests_and_the_tests() -> None:
+    of_manifests = beam_of("tfx-1.16")
+    flink = named(kustomized(DEPLOY / "flink"), "Deployment", "hubline-flink-jobs")
+    assert container(flink, "job-server")["image"].endswith(f":{of_manifests}")
+    spark = named(kustomized(DEPLOY / "spark"), "Deployment", "hubline-spark-jobs")
+    assert container(spark, "job-server")["image"].endswith(f":beam-{of_manifests}")
+    for name in ("spark/pom.xml", "../tests/flink/pom.xml"):
+        assert f"<beam.version>{of_manifests}</beam.version>" in (DEPLOY / name).read_text()
+    assert f"ARG BEAM={of_manifests}\n" in (DEPLOY / "spark" / "Dockerfile").read_text()
+    pool = container(named(kustomized(DEPLOY / "flink"), "FlinkDeployment", "hubline-flink"), "worker-pool")
+    assert pool["image"].endswith(":tfx-1.16-cpu"), "the image that has this Beam"
+    both = f"{of_manifests} for tfx-1.16, {beam_of('tfx-1.21')} for tfx-1.21"
+    for name in ("flink/kustomization.yaml", "spark/kustomization.yaml", "spark/Dockerfile", "../docs/beam.md"):
+        assert both in (DEPLOY / name).read_text(), name
+    for stack in PYTHONS:
+        for variant in ("cpu", "gpu"):
+            assert locked(f"{stack}-{variant}.txt", PYTHONS[stack])["apache-beam"] == beam_of(stack)
+    assert "apache-beam" not in (PROJECT / "setup.py").read_text(), "the wheel leaves the version to the lock"
+
+
+def test_the_version_of_flink_is_one_that_both_stacks_have() -> None:
+    cluster = named(kustomized(DEPLOY / "flink"), "FlinkDeployment", "hubline-flink")["spec"]
+    version = cluster["flinkVersion"].removeprefix("v").replace("_", ".")
+    assert version in FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
+    assert cluster["image"].startswith(f"flink:{version}-")
+    server = named(kustomized(DEPLOY / "flink"), "Deployment", "hubline-flink-jobs")
+    assert container(server, "job-server")["image"].startswith(f"apache/beam_flink{version}_job_server:")
+    assert f"<artifactId>beam-runners-flink-{version}</artifactId>" in (PROJECT / "tests/flink/pom.xml").read_text()
+
+
+def test_the_parts_of_a_cluster_name_each_other() -> None:
+    objects = kustomized(DEPLOY / "flink")
+    server = container(named(objects, "Deployment", "hubline-flink-jobs"), "job-server")
+    assert "--flink-master=hubline-flink-rest:8081" in server["args"], "the operator's Service of the cluster"
+    assert named(
+        objects, "ServiceAccount", named(objects, "FlinkDeployment", "hubline-flink")["spec"]["serviceAccount"]
+    )
+    objects = kustomized(DEPLOY / "spark")
+    master = "spark://hubline-spark-master:7077"
+    assert named(objects, "Service", "hubline-spark-master")["spec"]["ports"][0]["port"] == 7077
+    assert f"--spark-master-url={master}" in container(objects, "job-server")["args"]
+    worker = container(objects, "worker")
+    assert worker["args"][-1] == master
+    memory = re.search(r"spark.executor.memory=(\w+)", " ".join(container(objects, "job-server")["args"]))
+    assert memory and memory[1] == worker["args"][worker["args"].index("--memory") + 1]
+
+
+@pytest.mark.parametrize("engine", ["flink", "spark"])
+def test_the_lines_of_the_page_reach_the_job_server_and_the_workers(engine: str) -> None:
+    objects = kustomized(DEPLOY / engine)
+    ports = {
+        each["name"]: each["port"] for each in named(objects, "Service", f"hubline-{engine}-jobs")["spec"]["ports"]
+    }
+    server = container(named(objects, "Deployment", f"hubline-{engine}-jobs"), "job-server")
+    assert {f"--job-port={ports['jobs']}", f"--artifact-port={ports['artifacts']}"} <= set(server["args"])
+    pool = container(objects, "worker-pool")
+    port = pool["command"][-1].removeprefix("--service_port=")
+    lines = f"job_endpoint: hubline-{engine}-jobs.hubline:{ports['jobs']}"
+    page = (PROJECT / "docs" / "beam.md").read_text()
+    assert lines in page and f"environment_config: localhost:{port}" in page
+
+
+@pytest.mark.slow
+def test_the_sidecars_command_is_there() -> None:
+    command = container(kustomized(DEPLOY / "flink"), "worker-pool")["command"]
+    assert command[0] == "python"
+    done = subprocess.run([sys.executable, *command[1:-1], "--help"], capture_output=True, text=True, check=True)
+    assert command[-1].partition("=")[0] in done.stdout
