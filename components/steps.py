@@ -40,7 +40,8 @@ EXAMPLE_GEN = Step(
     executor="hubline.components.example_gen.executor.Executor",
     outputs={"examples": "Examples"},
     properties={
-        "files": "the data files with sizes and modification times",
+        "files": "the digest of the list of data files with sizes and modification times",
+        "pins": "the folder of such lists",
         "split": "the shares of `data.split`",
         "selection": "`data.where`, `data.take`",
         "contract": "the columns and classes that records must have (`features`, `label`, `training.sample_weight`)",

@@ -7,6 +7,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import BaseChannel
 
+from hubline.artifacts.file_list import digest_of
 from hubline.artifacts.pins import AnyPins, PinnedFiles, Pins, PinsToInfer
 from hubline.components import steps
 from hubline.components.component import component
@@ -259,13 +260,17 @@ def _feeding(inputs: Mapping[str, str], features: Features) -> Features:
 
 
 def describing(file: AnyFile, files: PinnedFiles, places: Paths | ClusterPaths) -> tuple[BaseNode, BaseNode, BaseNode]:
-    """The first steps, which read the data and infer its schema: ExampleGen, StatisticsGen and SchemaGen."""
+    """The first steps, which read the data and infer its schema: ExampleGen, StatisticsGen and SchemaGen.
+
+    ExampleGen finds the list of files where `file_list.keep` put it.
+    """
     store = str(places.store)
     split = None if isinstance(file, InferFile) else file.data.split
     selection = Selection() if isinstance(file, InferFile) else file.data.selection
     example_gen = component(
         steps.EXAMPLE_GEN,
-        files=files,
+        files=digest_of(files),
+        pins=str(places.pins),
         split=split if isinstance(split, HashSplit) else None,
         selection=selection,
         contract=contract_of(file.features, file.label, file.training.sample_weight if file.training else None),

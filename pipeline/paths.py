@@ -27,6 +27,11 @@ class ClusterPaths:
         """As in `Paths`."""
         return f"{self.state}/store"
 
+    @property
+    def pins(self) -> str:
+        """As in `Paths`."""
+        return f"{self.state}/pins"
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -89,6 +94,11 @@ class Paths:
     def store(self) -> Path:
         """Cache for later runs, keyed by content: ingested shards, their statistics, vectors. Safe to delete."""
         return self.root / "store"
+
+    @property
+    def pins(self) -> Path:
+        """Lists of data files, each under its digest."""
+        return self.root / "pins"
 
     @property
     def runs(self) -> Path:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from hubline.artifacts import file_list
 from hubline.artifacts.pins import AnyPins
 from hubline.core import storage
 from hubline.core.code_digest import STACK
@@ -34,7 +35,7 @@ class RunInputs(Section):
     file: dict[str, Any]
     """The pipeline file with all defaults, except `kubeflow`, which no run on this machine reads."""
     pins: dict[str, Any]
-    """What the run pinned."""
+    """What the run pinned; of the data files, the digest of their list."""
     code: str
     """The `code_digest`."""
     versions: dict[str, str]
@@ -84,7 +85,7 @@ class Run:
 
 
 def keep_inputs(folder: Path, file: AnyFile, pins: AnyPins, code: str) -> None:
-    """Records what a run is run with.
+    """Records what a run is run with, and keeps the list of its data files for its steps and for comparisons.
 
     Args:
         folder: Folder of the run.
@@ -92,9 +93,10 @@ def keep_inputs(folder: Path, file: AnyFile, pins: AnyPins, code: str) -> None:
         pins: What the run has pinned.
         code: The `code_digest`.
     """
+    digest = file_list.keep(pins.files, _lists(folder))
     inputs = RunInputs(
         file=file.model_dump(mode="json", by_alias=True, exclude={"kubeflow"}),
-        pins=pins.model_dump(mode="json"),
+        pins=pins.model_dump(mode="json", exclude={"files"}) | {"files": digest},
         code=code,
         versions={"python": platform.python_version()} | {name: version(name) for name in STACK},
     )
@@ -148,19 +150,29 @@ def _values(run: Run) -> dict[str, Any]:
     if run.inputs is None:
         raise UserError(f"{run.name}: the run ended before it had pinned its inputs, so there is nothing to compare")
     values = dict(_flat(run.inputs.file)) | {"code": run.inputs.code} | dict(_flat(run.inputs.versions, "versions."))
-    values |= dict(_flat(_by_path(run.inputs.pins), "pins."))
+    values |= dict(_flat(_with_files(run.inputs.pins, _lists(run.folder)), "pins."))
     result = run.result
     metrics = {f"metrics.{name}": value for name, value in result.metrics.items()} if result else {}
     return values | metrics | {"status": run.status}
 
 
-def _by_path(pins: Mapping[str, Any]) -> dict[str, Any]:
-    """Pins with each data file under its path, so that a file that is added doesn't change all others."""
+def _with_files(pins: Mapping[str, Any], lists: str) -> Mapping[str, Any]:
+    """Pins with each data file under its path, so that a file that is added doesn't change all others; with the digest
+    alone if the list has been removed."""
+    try:
+        kept = file_list.read(pins["files"], lists)
+    except UserError:
+        return pins
     files = {
-        split: {each["path"]: f"{each['size']} bytes, {each['version'] or each['modified']}" for each in listed}
-        for split, listed in pins["files"]["by_split"].items()
+        split: {each.path: f"{each.size} bytes, {each.version or each.modified}" for each in listed}
+        for split, listed in kept.by_split.items()
     }
     return {**pins, "files": files}
+
+
+def _lists(run: Path) -> str:
+    """Folder of the lists of data files, given the folder of a run."""
+    return str(Paths(run.parents[1]).pins)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from hubline.artifacts import file_list
 from hubline.artifacts.column_statistics import STATISTICS as SPLIT_STATISTICS
 from hubline.artifacts.column_statistics import by_column, missing_share, shortened, top_values
 from hubline.artifacts.splits import SPLITS
@@ -74,6 +75,7 @@ def describe(path: Path, file: PipelineFile, root: Path | None, read: bool) -> D
 
 def _infer(file: PipelineFile, places: Paths) -> DataDescription:
     files = pin_files(file.data)
+    file_list.keep(files, str(places.pins))
     # Imported here because TFX takes ten seconds, and a curated schema is shown without it.
     from hubline.artifacts.examples import Manifest
     from hubline.components.input_artifacts import read_schema

@@ -11,9 +11,8 @@ import numpy as np
 from pydantic import TypeAdapter
 from tfx.types import artifact_utils
 
-from hubline.artifacts import quarantine
+from hubline.artifacts import file_list, quarantine
 from hubline.artifacts.examples import Manifest, ShardFile
-from hubline.artifacts.pins import PinnedFiles
 from hubline.artifacts.pixel_columns import write_pixel_columns
 from hubline.artifacts.quarantine import QuarantinedRecord, read_quarantine, refuse_too_many, write_quarantine
 from hubline.artifacts.splits import ALL, SPLITS
@@ -147,7 +146,7 @@ class Executor(SpreadingExecutor):
 def _tasks(
     exec_properties: dict[str, Any], bad_records: BadRecords, selection: Selection, below: int | None
 ) -> Iterator[Task]:
-    files = PinnedFiles.model_validate_json(exec_properties["files"])
+    files = file_list.read(exec_properties["files"], exec_properties["pins"])
     split = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
     contract = Contract.model_validate_json(exec_properties["contract"])
     code = content_digest(small_files.__name__, "tensorflow")

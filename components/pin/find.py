@@ -1,15 +1,27 @@
 """Finds the data files that patterns match, with their spans."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from hubline.core import storage
 from hubline.core.config_base import escape, has_wildcards, is_remote, path_fault, unescape
 from hubline.core.errors import UserError
 from hubline.core.spans import SpanPattern, SpanVersion
+from hubline.core.storage import Listing, Stat
 
-Found = dict[str, int | None]
-"""Span of each file by path; None for files of a pattern without spans."""
+
+class FoundFile(NamedTuple):
+    """A data file as it was listed."""
+
+    stat: Stat
+    span: int | None
+    """None for files of a pattern without spans."""
+
+
+Found = dict[str, FoundFile]
+"""The files by path."""
+_Files = dict[str, Stat]
 
 
 def find(patterns: Mapping[str, str], window: int | None = None) -> dict[str, Found]:
@@ -33,20 +45,20 @@ def find(patterns: Mapping[str, str], window: int | None = None) -> dict[str, Fo
     """
     spanned = {split: parsed for split, pattern in patterns.items() if (parsed := SpanPattern.parse(pattern))}
     found = _newest(spanned, window) if spanned else {}
-    return {split: found.get(split) or dict.fromkeys(_matches(pattern)) for split, pattern in patterns.items()}
+    return {split: found.get(split) or _matches(pattern) for split, pattern in patterns.items()}
 
 
-def _matches(pattern: str) -> list[str]:
+def _matches(pattern: str) -> Found:
     """The data files in a folder or matching a glob, sorted. The path of an existing file or folder is taken
     literally."""
     literal = unescape(pattern).rstrip("/")
     is_folder = storage.is_folder(literal)
-    found = _files([literal] if is_folder else storage.glob(_in_existing_folder(pattern)), is_folder)
-    if not found and storage.exists(literal):
-        found = _files([literal], enter=False)
+    found = _files({literal: None}, enter=True) if is_folder else _files(storage.matching(_in_existing_folder(pattern)))
+    if not found and not is_folder and storage.exists(literal):
+        found = _files({literal: storage.stat(literal)})
     if not found:
         raise UserError(f"{pattern}: no files matched; data.examples must be a folder or a glob of TFRecord files")
-    return found
+    return {path: FoundFile(stat, None) for path, stat in found.items()}
 
 
 def _in_existing_folder(pattern: str) -> str:
@@ -59,7 +71,7 @@ def _in_existing_folder(pattern: str) -> str:
 
 def _newest(patterns: Mapping[str, SpanPattern], window: int | None) -> dict[str, Found]:
     there = {split: _places(pattern) for split, pattern in patterns.items()}
-    found: dict[SpanVersion, dict[str, list[str]]] = {}
+    found: dict[SpanVersion, dict[str, _Files]] = {}
     spans: set[int] = set()
     # Newest first, so that spans older than the window are not listed.
     for place in sorted(set().union(*there.values()), reverse=True):
@@ -67,7 +79,7 @@ def _newest(patterns: Mapping[str, SpanPattern], window: int | None) -> dict[str
             break
         if place.span not in spans:
             files = {
-                split: _files(there[split].get(place, ()), pattern.names_folders) for split, pattern in patterns.items()
+                split: _files(there[split].get(place, {}), pattern.names_folders) for split, pattern in patterns.items()
             }
             if any(files.values()):
                 spans.add(place.span)
@@ -77,11 +89,14 @@ def _newest(patterns: Mapping[str, SpanPattern], window: int | None) -> dict[str
             raise UserError(f"{pattern.text}: no files matched; expected paths such as {pattern.example}")
         _refuse_gaps(split, pattern, found)
     return {
-        split: {path: place.span for place in reversed(found) for path in found[place][split]} for split in patterns
+        split: {
+            path: FoundFile(stat, place.span) for place in reversed(found) for path, stat in found[place][split].items()
+        }
+        for split in patterns
     }
 
 
-def _refuse_gaps(split: str, pattern: SpanPattern, found: Mapping[SpanVersion, Mapping[str, list[str]]]) -> None:
+def _refuse_gaps(split: str, pattern: SpanPattern, found: Mapping[SpanVersion, Mapping[str, _Files]]) -> None:
     for place, files in found.items():
         if not files[split]:
             other = next(name for name in files if files[name])
@@ -91,28 +106,28 @@ def _refuse_gaps(split: str, pattern: SpanPattern, found: Mapping[SpanVersion, M
             )
 
 
-def _places(pattern: SpanPattern) -> dict[SpanVersion, list[str]]:
-    """Matching paths by span and version."""
-    places: dict[SpanVersion, list[str]] = {}
-    for path in storage.glob(pattern.glob):
+def _places(pattern: SpanPattern) -> dict[SpanVersion, Listing]:
+    """What matches, by span and version."""
+    places: dict[SpanVersion, Listing] = {}
+    for path, stat in storage.matching(pattern.glob).items():
         if place := pattern.place(path):
-            places.setdefault(place, []).append(path)
+            places.setdefault(place, {})[path] = stat
     return places
 
 
-def _files(paths: Iterable[str], enter: bool) -> list[str]:
+def _files(listed: Listing, enter: bool = False) -> _Files:
     """Filters out names that begin with `.` or `_`. Folders are replaced by the files in them, or dropped unless
     `enter`."""
-    found: list[str] = []
-    for path in paths:
-        inside = enter and storage.is_folder(path)
-        found += [f"{path}/{name}" for name in storage.names(path)] if inside else [path]
-    files = [
-        path for path in found if not path.rpartition("/")[2].startswith((".", "_")) and not storage.is_folder(path)
-    ]
-    for path in files:
-        _refuse_unreadable(path)
-    return files
+    found: _Files = {}
+    for path, stat in listed.items():
+        if stat is None and not storage.is_folder(path):  # an object that is named like a folder
+            stat = storage.stat(path)
+        inside = {path: stat} if stat else storage.listing(path) if enter else {}
+        for each, of_file in inside.items():
+            if of_file and not each.rpartition("/")[2].startswith((".", "_")):
+                _refuse_unreadable(each)
+                found[each] = of_file
+    return found
 
 
 def _refuse_unreadable(path: str) -> None:

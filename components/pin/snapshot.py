@@ -5,9 +5,8 @@ from hubline.components.backbone.sources import fingerprints
 from hubline.components.config.data import Data, DataToInfer
 from hubline.components.config.predictions import Predictions, PushedModel
 from hubline.components.hub_module.fingerprint import fingerprint
-from hubline.components.pin.find import find
+from hubline.components.pin.find import FoundFile, find
 from hubline.components.trainer.warm_start_source import pin_warm_start
-from hubline.core import storage
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features, vocabulary_files
@@ -95,9 +94,9 @@ def pin_files(data: Data | DataToInfer) -> PinnedFiles:
     return PinnedFiles(by_split=by_split)
 
 
-def _pin_file(path: str, span: int | None) -> PinnedFile:
-    stat = storage.stat(path)
-    return PinnedFile(path=path, size=stat.size, modified=stat.modified, version=stat.version, span=span)
+def _pin_file(path: str, found: FoundFile) -> PinnedFile:
+    stat = found.stat
+    return PinnedFile(path=path, size=stat.size, modified=stat.modified, version=stat.version, span=found.span)
 
 
 def pin_vocabularies(features: Features) -> dict[str, str]:

@@ -121,7 +121,7 @@ def _files(given: str) -> list[str]:
         return [given]
     if not has_wildcards(given):
         return [unescape(given)] if storage.exists(unescape(given)) else []
-    return [path for path in storage.glob(given) if not storage.is_folder(path)]
+    return [path for path, stat in storage.matching(given).items() if stat or not storage.is_folder(path)]
 
 
 def _is_hidden(path: str) -> bool:

@@ -13,6 +13,7 @@ from hubline.core.config_base import is_remote
 from hubline.core.storage import local, stores
 from hubline.core.storage.credentials import AccessError as AccessError
 from hubline.core.storage.local import UNFINISHED as UNFINISHED
+from hubline.core.storage.local import Listing as Listing
 from hubline.core.storage.local import Stat as Stat
 from hubline.core.storage.local import sync as sync
 
@@ -21,7 +22,9 @@ class _Files(Protocol):
     def exists(self, path: str) -> bool: ...
     def is_folder(self, path: str) -> bool: ...
     def names(self, folder: str) -> list[str]: ...
+    def listing(self, folder: str) -> Listing: ...
     def glob(self, pattern: str) -> list[str]: ...
+    def matching(self, pattern: str) -> Listing: ...
     def stat(self, path: str) -> Stat: ...
     def open_binary(self, path: str) -> IO[bytes]: ...
     def atomically(self, path: str) -> AbstractContextManager[str]: ...
@@ -52,9 +55,23 @@ def names(folder: str) -> list[str]:
     return sorted(_of(folder).names(folder))
 
 
+def listing(folder: str) -> Listing:
+    """The files and folders in a folder, by path, sorted; none where there is no such folder.
+
+    In a store, these facts come from the listing itself: a thousand objects per request. An object with the name of a
+    folder may be listed as the folder.
+    """
+    return dict(sorted(_of(folder).listing(folder).items()))
+
+
 def glob(pattern: str) -> list[str]:
     """The paths that match a pattern, sorted."""
     return sorted(_of(pattern).glob(pattern))
+
+
+def matching(pattern: str) -> Listing:
+    """The files and folders that match a pattern, by path, sorted; see `listing`."""
+    return dict(sorted(_of(pattern).matching(pattern).items()))
 
 
 def stat(path: str) -> Stat:

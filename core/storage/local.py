@@ -6,10 +6,11 @@ import glob as local_glob
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 from typing import IO
 
 UNFINISHED = ".unfinished"
@@ -30,6 +31,10 @@ class Stat:
     """ETag or generation of an object, because S3's times are whole seconds; None on disks."""
 
 
+Listing = dict[str, Stat | None]
+"""Files by path; None for a folder."""
+
+
 def exists(path: str) -> bool:
     return Path(path).exists()
 
@@ -42,8 +47,29 @@ def names(folder: str) -> list[str]:
     return os.listdir(folder) if is_folder(folder) else []  # noqa: PTH208
 
 
+def listing(folder: str) -> Listing:
+    return _looked_at(f"{folder.rstrip('/')}/{name}" for name in names(folder))
+
+
 def glob(pattern: str) -> list[str]:
     return local_glob.glob(pattern, recursive=True)  # noqa: PTH207
+
+
+def matching(pattern: str) -> Listing:
+    return _looked_at(glob(pattern))
+
+
+def _looked_at(paths: Iterable[str]) -> Listing:
+    """The files and folders at some paths; a broken link counts as a file. What has just been removed is left out."""
+    found: Listing = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            try:
+                seen = Path(path).stat()
+            except FileNotFoundError:
+                seen = Path(path).lstat()
+            found[path] = None if S_ISDIR(seen.st_mode) else Stat(seen.st_size, seen.st_mtime_ns)
+    return found
 
 
 def stat(path: str) -> Stat:

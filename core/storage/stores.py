@@ -7,14 +7,14 @@ has just written is visible.
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from typing import IO, Any, cast
 
 from hubline.core.errors import UserError
 from hubline.core.storage.credentials import AccessError, is_refused, is_unreachable, options, what_to_set
-from hubline.core.storage.local import Stat
+from hubline.core.storage.local import Listing, Stat
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # Names of the same fact in the different stores' file systems.
@@ -93,23 +93,51 @@ def names(folder: str) -> list[str]:
         return [name for name in found if name]  # some tools write an empty object named like the folder
 
 
+def listing(folder: str) -> Listing:
+    if not is_folder(folder):
+        return {}
+    with _opened(folder) as (files, path):
+        found = {_relative(info["name"], path): info for info in files.ls(path, detail=True)}
+        return {f"{folder.rstrip('/')}/{name}": _entry(files, info) for name, info in found.items() if name}
+
+
 def glob(pattern: str) -> list[str]:
+    return list(matching(pattern))
+
+
+def matching(pattern: str) -> Listing:
     from fsspec.core import has_magic
 
     if not has_magic(pattern):  # on such a path, fsspec's glob hides that the store denies access
-        return [pattern] if exists(pattern) else []
+        info = _info(pattern)
+        with _opened(pattern) as (files, _):
+            return {} if info is None else {pattern: _entry(files, info)}
     scheme, _, rest = pattern.partition("://")
     bucket = f"{scheme}://{rest.partition('/')[0]}"
     with _opened(pattern) as (files, path):
-        return [f"{bucket}/{found.strip('/').partition('/')[2]}" for found in files.glob(path)]
+        found = files.glob(path, detail=True)
+        return {f"{bucket}/{name.strip('/').partition('/')[2]}": _entry(files, info) for name, info in found.items()}
 
 
 def stat(path: str) -> Stat:
     with _opened(path) as (files, key):
-        info = files.info(key)
-        time = next((info[name] for name in _TIMES if name in info), None) or files.modified(key)
-        version = next((str(info[name]) for name in _VERSIONS if info.get(name)), None)
-    return Stat(info["size"], (time - _EPOCH) // timedelta(microseconds=1) * 1000, version)
+        return _stat(files, files.info(key) | {"name": key})
+
+
+def _entry(files: Any, info: Mapping[str, Any]) -> Stat | None:
+    return None if info["type"] == "directory" else _stat(files, info)
+
+
+def _stat(files: Any, info: Mapping[str, Any]) -> Stat:
+    """The facts about an object, which are the same wherever they come from.
+
+    Some servers list an object with the fraction of a second in which it was written, and leave the fraction out when
+    they are asked for that object. A version makes it dispensable.
+    """
+    time = next((info[name] for name in _TIMES if name in info), None) or files.modified(info["name"])
+    version = next((str(info[name]) for name in _VERSIONS if info.get(name)), None)
+    unit = timedelta(seconds=1) if version else timedelta(microseconds=1)
+    return Stat(info["size"], (time - _EPOCH) // unit * (unit // timedelta(microseconds=1)) * 1000, version)
 
 
 def open_binary(path: str) -> IO[bytes]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hubline.artifacts import file_list
 from hubline.core import interruption
 from hubline.core.errors import RunError
 from hubline.core.garbage import collect_none_at_exit
@@ -21,6 +22,7 @@ from hubline.pipeline.kubeflow.parameter_definitions import has_workers, with_ch
 from hubline.pipeline.kubeflow.pipeline_spec import graph
 from hubline.pipeline.kubeflow.tasks import task_name
 from hubline.pipeline.kubeflow.workers import preflight
+from hubline.pipeline.paths import ClusterPaths
 from hubline.pipeline.snapshot import check, pin
 
 
@@ -61,6 +63,7 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
             "compile with the Hubline version of the image"
         )
     state = file.kubeflow.state or ""
+    file_list.keep(pins.files, ClusterPaths(state).pins)
     return {task_name(name): handed(node.exec_properties, state) for name, node in nodes.items()}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tfx.dsl.components.base import base_beam_executor, base_executor
 
+from hubline.artifacts import file_list
 from hubline.components.pin.snapshot import pin
 from hubline.core import code_digest as code_digests
 from hubline.pipeline.graph import build
@@ -34,8 +35,10 @@ class Runs:
         place = self._folder / f"run{self._number}"
         file = self._file
         pins = pin(file.data, file.features, file.hubs, file.serving.destination)
-        pipeline = build(file, pins, Paths(self._folder / "root"))
-        store, made, fresh = Paths(self._folder / "root").store, {}, set()
+        places = Paths(self._folder / "root")
+        file_list.keep(pins.files, str(places.pins))
+        pipeline = build(file, pins, places)
+        store, made, fresh = places.store, {}, set()
         for step in (step for step in pipeline.components if step.id in STEPS):
             before = set(Path(store).glob("*"))
             outputs = {key: channel.type() for key, channel in step.outputs.items()}

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from hubline.artifacts import file_list
+from hubline.components.pin.snapshot import pin_files
 from hubline.pipeline.kubeflow import executor_io, pin
 from hubline.pipeline.kubeflow.exec_properties import taken
+from hubline.pipeline.load import load
 from hubline.pipeline.run import run
 from tests.support import example_data
 from tests.support.compiled import compiled, in_this_process
@@ -190,6 +193,9 @@ def test_the_form_changes_what_steps_are_told(project: Path, spec: dict[str, Any
     assert before == pin.properties(values, steps, {}), "the backend's cache answers for what has not changed"
 
     file = project.parent / "data" / "a.tfrecord"
+    told = taken(before["examplegen"])
+    assert len(told["files"]) == 64, "a list of any length is handed over by its digest"
+    assert file_list.read(told["files"], told["pins"]) == pin_files(load(project)[0].data)
     os.utime(file, ns=(1, 1))
     assert {name for name, each in pin.properties(values, steps, {}).items() if each != before[name]} == {"examplegen"}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
+from hubline.artifacts import file_list
 from hubline.artifacts.examples import Manifest
 from hubline.components.config.data import Data
 from hubline.components.config.splits import HashSplit
@@ -44,7 +45,8 @@ def ingest(
         {},
         {"examples": [examples]},
         {
-            "files": pin_files(data).to_property(),
+            "files": file_list.keep(pin_files(data), f"{folder}/pins"),
+            "pins": f"{folder}/pins",
             "split": data.split.to_property() if isinstance(data.split, HashSplit) else "",
             "selection": data.selection.to_property(),
             "contract": contract.to_property(),

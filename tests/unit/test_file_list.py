@@ -1,0 +1,56 @@
+"""Lists of data files are read back as they were kept, under a digest that depends on nothing but the list."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubline.artifacts import file_list
+from hubline.artifacts.pins import PinnedFile, PinnedFiles
+from hubline.core import storage
+from hubline.core.errors import RunError
+
+_NUMBERS = st.integers(0, 2**62)
+_FILES = st.lists(
+    st.builds(
+        PinnedFile,
+        path=st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+        size=_NUMBERS,
+        modified=_NUMBERS,
+        version=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
+        span=st.none() | st.integers(0, 10**6),
+    ),
+    max_size=4,
+).map(tuple)
+
+
+@given(st.dictionaries(st.sampled_from(["all", "train", "test"]), _FILES))
+def test_a_list_is_read_back_wherever_it_was_kept(by_split: dict) -> None:
+    files = PinnedFiles(by_split=by_split)
+    here, there = (file_list.keep(files, f"memory://{place}/pins") for place in ("here", "there"))
+    assert here == there == file_list.digest_of(files)
+    assert file_list.read(here, "memory://here/pins") == file_list.read(here, "memory://there/pins") == files
+
+
+@given(_FILES, _FILES)
+def test_other_files_have_another_digest(one: tuple, other: tuple) -> None:
+    digests = [file_list.digest_of(PinnedFiles(by_split={"all": files})) for files in (one, other)]
+    assert (digests[0] == digests[1]) == (one == other)
+    assert re.fullmatch("[0-9a-f]{64}", digests[0])
+
+
+def test_a_list_that_is_missing_or_damaged_is_named_and_a_cut_one_is_written_again(tmp_path: Path) -> None:
+    folder, files = str(tmp_path / "pins"), PinnedFiles(by_split={"all": (PinnedFile(path="a", size=1, modified=2),)})
+    digest = file_list.digest_of(files)
+    path = tmp_path / "pins" / f"{digest}.json"
+    with pytest.raises(RunError, match=f"{path}: the list of the data files is missing; run again"):
+        file_list.read(digest, folder)
+    file_list.keep(files, folder)
+    path.write_bytes(path.read_bytes().replace(b'"a"', b'"b"'))
+    with pytest.raises(RunError, match=f"{path}: the list of the data files is damaged; remove this file and run"):
+        file_list.read(digest, folder)
+    path.write_bytes(b"")
+    assert file_list.read(file_list.keep(files, folder), folder) == files
+    assert storage.names(folder) == [path.name]
