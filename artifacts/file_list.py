@@ -33,8 +33,7 @@ def read(digest: str, folder: str) -> PinnedFiles:
     """
     path = _path(folder, digest)
     try:
-        with storage.open_binary(path) as file:
-            content = file.read()
+        content = storage.read_bytes(path)
     except FileNotFoundError as error:
         raise RunError(f"{path}: the list of the data files is missing; run again from the start") from error
     if hashlib.sha256(content).hexdigest() != digest:

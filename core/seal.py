@@ -1,5 +1,6 @@
 """Records of a folder's files, to detect later whether any was changed, truncated or lost."""
 
+import errno
 from collections.abc import Mapping
 
 from hubline.core import storage
@@ -31,10 +32,14 @@ class Seal(Section):
         Args:
             folder: Folder of the files.
             digests: SHA-256 of each file by relative path; computed from the files if None.
+
+        Raises:
+            FileNotFoundError: if a file that has a digest isn't there.
         """
         if digests is None:
             digests = {path: file_digest(f"{folder}/{path}") for path in storage.files_below(folder)}
-        return cls(files={path: _look(f"{folder}/{path}", sha256) for path, sha256 in digests.items()})
+        stats = storage.stats_below(folder)
+        return cls(files={path: _sealed(stats.get(path), f"{folder}/{path}", digests[path]) for path in digests})
 
     def damage(self, folder: str, thoroughly: bool = False) -> str | None:
         """What is wrong with the first file that has changed; None if none has.
@@ -43,11 +48,10 @@ class Seal(Section):
             folder: Where the files are now.
             thoroughly: Whether to read every file. Otherwise files with an unchanged size and time are trusted.
         """
+        stats = storage.stats_below(folder)
         for path, sealed in self.files.items():
-            file = f"{folder}/{path}"
-            try:
-                now = storage.stat(file)
-            except FileNotFoundError:
+            file, now = f"{folder}/{path}", stats.get(path)
+            if now is None:
                 return f"{file}: the file is missing"
             if now.size != sealed.size:
                 return f"{file}: it has {now.size:,} bytes, and {sealed.size:,} were written"
@@ -57,6 +61,7 @@ class Seal(Section):
         return None
 
 
-def _look(file: str, sha256: str) -> SealedFile:
-    stat = storage.stat(file)
+def _sealed(stat: storage.Stat | None, file: str, sha256: str) -> SealedFile:
+    if stat is None:
+        raise FileNotFoundError(errno.ENOENT, "another process has removed it", file)
     return SealedFile(size=stat.size, modified=stat.modified, sha256=sha256, version=stat.version)

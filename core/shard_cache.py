@@ -1,11 +1,13 @@
 """Cache outside of the artifacts, keyed by inputs: an entry is made once and reused by every later run."""
 
+import errno
 import hashlib
 import json
 import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,11 @@ from hubline.core.digest import file_digest
 from hubline.core.seal import Seal
 
 _MARK = "complete"
+_MAKING = ".making"
+"""Folder with an empty file, `<key>.<attempt>`, for each attempt that is under way or was cut short."""
+ABANDONED_AFTER = timedelta(days=7)
+"""On a shared cache, an attempt is taken for dead if nothing has been written to it for so long. In a store, an attempt
+has files only while they are uploaded; on a disk, the files of a live one grow."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -38,7 +45,7 @@ class ShardCache:
     one of them is killed.
 
     `<key>/<attempt>/` contains the files. `<key>/complete` is written last; it names the valid attempt and the digests
-    of its files.
+    of its files. So an entry is found by two requests to a store, however many files it has.
     """
 
     def __init__(self, folder: str) -> None:
@@ -76,29 +83,58 @@ class ShardCache:
         If several processes make the same entry, the first to finish wins and the others' files are removed.
         """
         entry, attempt = f"{self._folder}/{key}", uuid.uuid4().hex
-        folder = f"{entry}/{attempt}"
+        folder, note = f"{entry}/{attempt}", f"{self._folder}/{_MAKING}/{key}.{attempt}"
         stays = False
+        storage.touch(note)
         try:
             with storage.filling(folder) as local:
                 yield local
                 digests = {path: file_digest(f"{local}/{path}") for path in storage.files_below(local)}
+                if not is_remote(note) and not storage.exists(note):
+                    raise FileNotFoundError(errno.ENOENT, "the files were idle for days and have been swept", folder)
             _sync(folder)
             mark = _Mark(folder=attempt, seal=Seal.of(folder, digests))
             stays = storage.write_new(f"{entry}/{_MARK}", mark.to_property().encode())
         finally:
             if not stays:
                 storage.remove_tree(folder)
+            storage.remove(note)
 
-    def sweep(self) -> None:
-        """Removes the files of killed processes. Call this only when nobody is making an entry."""
-        for key in storage.names(self._folder):
-            entry = f"{self._folder}/{key}"
-            content = _read(f"{entry}/{_MARK}") or b""
-            if not content:
-                storage.remove_tree(entry)
-            for name in storage.names(entry):
-                if name != _MARK and name.encode() not in content:
-                    storage.remove_tree(f"{entry}/{name}")
+    def sweep(self, idle_for: timedelta = ABANDONED_AFTER) -> None:
+        """Removes the files of killed processes. Takes time for attempts, not for entries.
+
+        Args:
+            idle_for: Time without a sign of life, by the clock of the disk or store, after which an attempt is taken
+                for dead. Zero only if nobody can be making an entry.
+        """
+        before = self._now() - idle_for // timedelta(microseconds=1) * 1000
+        for name, started in storage.stats_below(f"{self._folder}/{_MAKING}").items():
+            key, _, attempt = name.rpartition(".")
+            written = storage.stats_below(f"{self._folder}/{key}/{attempt}") if key else {}
+            if all(stat.modified <= before for stat in (started, *written.values())):
+                if key:
+                    self._remove_attempt(f"{self._folder}/{key}", attempt, before)
+                storage.remove(f"{self._folder}/{_MAKING}/{name}")
+
+    @staticmethod
+    def _remove_attempt(entry: str, attempt: str, before: int) -> None:
+        """Removes an attempt that has not become the entry, and what was left of writing its mark."""
+        mark = _read(f"{entry}/{_MARK}") or b""
+        if attempt.encode() not in mark:
+            storage.remove_tree(f"{entry}/{attempt}")
+        for name, stat in storage.stats_below(entry).items():
+            if name.endswith(storage.UNFINISHED) and "/" not in name and stat.modified <= before:
+                storage.remove(f"{entry}/{name}")
+        storage.remove_empty(entry)
+
+    def _now(self) -> int:
+        """The time of the cache's disk or store, in nanoseconds since 1970."""
+        probe = f"{self._folder}/{_MAKING}/{uuid.uuid4().hex}"
+        storage.touch(probe)
+        try:
+            return storage.stat(probe).modified
+        finally:
+            storage.remove(probe)
 
     def drop_damaged(self) -> Iterator[str]:
         """Verifies all entries, drops the damaged ones and yields their folders."""
@@ -119,12 +155,9 @@ class ShardCache:
 
 def _read(path: str) -> bytes | None:
     """Content of a file; None if it doesn't exist."""
-    if not storage.exists(path):
-        return None
     try:
-        with storage.open_binary(path) as file:
-            return file.read()
-    except FileNotFoundError:  # another process has just dropped it
+        return storage.read_bytes(path)
+    except FileNotFoundError:
         return None
 
 

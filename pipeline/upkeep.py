@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -47,7 +47,7 @@ def prepare(places: Paths, fresh_metadata: bool) -> None:
         kept = places.artifacts.with_name(f"artifacts-{now}")
         places.artifacts.rename(kept)
         _LOGGER.warning("there is no metadata of earlier runs; their artifacts are in %s now, safe to delete", kept)
-    ShardCache(str(places.store)).sweep()
+    ShardCache(str(places.store)).sweep(idle_for=timedelta(0))
 
 
 def _refuse_damaged(metadata: Path) -> None:

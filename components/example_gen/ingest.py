@@ -23,9 +23,10 @@ def ingest(job: Job, folder: str) -> IngestResult:
         with storage.on_disk(job.file.path) as path:
             copied = job.model_copy(update={"copied": path})
             ingested = ingest_fast(copied, folder) or ingest_exactly(copied, folder)
-        refuse_changed(job.file)
-    except FileNotFoundError as error:
-        raise DataError(f"{job.file.path}: the file has been removed since the run began; run again") from error
+    except (FileNotFoundError, DataError):
+        refuse_changed(job.file)  # a file that was cut or replaced is no file with a bad record
+        raise
+    refuse_changed(job.file)
     return ingested
 
 
@@ -33,8 +34,11 @@ def refuse_changed(file: PinnedFile) -> None:
     """Checks that a file is still the one that was pinned.
 
     Raises:
-        DataError: if its size, modification time or version differs.
+        DataError: if its size, modification time or version differs, or if it is gone.
     """
-    stat = storage.stat(file.path)
+    try:
+        stat = storage.stat(file.path)
+    except FileNotFoundError as error:
+        raise DataError(f"{file.path}: the file has been removed since the run began; run again") from error
     if (stat.size, stat.modified, stat.version) != (file.size, file.modified, file.version):
         raise DataError(f"{file.path}: the file has changed since the run began; run again")

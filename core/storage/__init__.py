@@ -27,12 +27,16 @@ class _Files(Protocol):
     def matching(self, pattern: str) -> Listing: ...
     def stat(self, path: str) -> Stat: ...
     def open_binary(self, path: str) -> IO[bytes]: ...
+    def read_bytes(self, path: str) -> bytes: ...
+    def touch(self, path: str) -> None: ...
     def atomically(self, path: str) -> AbstractContextManager[str]: ...
     def write_bytes(self, path: str, content: bytes) -> None: ...
     def write_new(self, path: str, content: bytes) -> bool: ...
     def remove(self, path: str) -> None: ...
     def remove_tree(self, folder: str) -> None: ...
+    def remove_empty(self, folder: str) -> None: ...
     def files_below(self, folder: str) -> list[str]: ...
+    def stats_below(self, folder: str) -> dict[str, Stat]: ...
     def copy(self, source: str, target: str) -> None: ...
 
 
@@ -84,6 +88,16 @@ def open_binary(path: str) -> IO[bytes]:
     return _of(path).open_binary(path)
 
 
+def read_bytes(path: str) -> bytes:
+    """The content of a small file; in a store, by a single request."""
+    return _of(path).read_bytes(path)
+
+
+def touch(path: str) -> None:
+    """Writes an empty file, which a power cut may undo."""
+    _of(path).touch(path)
+
+
 def atomically(path: str) -> AbstractContextManager[str]:
     """Yields a local path to write to. Its file becomes the file at `path` if the block ends without an exception.
 
@@ -123,6 +137,11 @@ def remove_tree(folder: str) -> None:
     _of(folder).remove_tree(folder)
 
 
+def remove_empty(folder: str) -> None:
+    """Removes a folder if there is nothing in it; object stores have no such folders."""
+    _of(folder).remove_empty(folder)
+
+
 def remove_files_below(folder: str) -> None:
     """Removes all files below a folder."""
     for path in files_below(folder):
@@ -138,6 +157,11 @@ def make_folder(path: str) -> None:
 def files_below(folder: str) -> list[str]:
     """Relative paths of all files below a folder, sorted."""
     return sorted(_of(folder).files_below(folder))
+
+
+def stats_below(folder: str) -> dict[str, Stat]:
+    """Size, time and version of all files below a folder, by relative path; in a store, from their listing."""
+    return _of(folder).stats_below(folder)
 
 
 def link(source: str, target: str) -> None:

@@ -81,6 +81,15 @@ def open_binary(path: str) -> IO[bytes]:
     return Path(path).open("rb")
 
 
+def read_bytes(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+def touch(path: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).touch()
+
+
 @contextmanager
 def atomically(path: str) -> Iterator[str]:
     with aside(path) as unfinished:
@@ -140,6 +149,11 @@ def remove_tree(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_empty(folder: str) -> None:
+    with suppress(OSError):
+        Path(folder).rmdir()
+
+
 def link(source: str, target: str) -> None:
     """Hard-links a file, or copies it if that is impossible."""
     with atomically(target) as unfinished:
@@ -167,3 +181,11 @@ def _copy(source: str, target: str) -> None:
 def files_below(folder: str) -> list[str]:
     found = (f"{parent}/{name}" for parent, _, names in os.walk(folder) for name in names)
     return [path[len(folder.rstrip("/")) :].lstrip("/") for path in found]
+
+
+def stats_below(folder: str) -> dict[str, Stat]:
+    found: dict[str, Stat] = {}
+    for path in files_below(folder):
+        with suppress(FileNotFoundError):  # another process has just removed it
+            found[path] = stat(f"{folder}/{path}")
+    return found

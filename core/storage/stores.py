@@ -145,6 +145,16 @@ def open_binary(path: str) -> IO[bytes]:
         return cast(IO[bytes], files.open(key, "rb", block_size=_BLOCK))
 
 
+def read_bytes(path: str) -> bytes:
+    with _opened(path) as (files, key):
+        # S3's file system would ask for the size first, to read large objects in parts.
+        return cast(bytes, files.cat_file(key, max_concurrency=1))
+
+
+def touch(path: str) -> None:
+    write_bytes(path, b"")
+
+
 @contextmanager
 def atomically(path: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
@@ -201,11 +211,26 @@ def remove_tree(folder: str) -> None:
             files.rm(key, recursive=True)
 
 
+def remove_empty(folder: str) -> None:
+    pass
+
+
 def files_below(folder: str) -> list[str]:
     if not is_folder(folder):
         return []
     with _opened(folder) as (files, path):
         return [_relative(name, path) for name in files.find(path) if not name.endswith("/")]
+
+
+def stats_below(folder: str) -> dict[str, Stat]:
+    with _opened(folder) as (files, path):
+        below = f"{path.strip('/')}/"
+        found = files.find(path, detail=True)
+        return {
+            _relative(name, path): _stat(files, info)
+            for name, info in found.items()
+            if name.strip("/").startswith(below) and not name.endswith("/")
+        }
 
 
 def download(source: str, target: str) -> None:

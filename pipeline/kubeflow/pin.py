@@ -13,6 +13,7 @@ from hubline.artifacts import file_list
 from hubline.core import interruption
 from hubline.core.errors import RunError
 from hubline.core.garbage import collect_none_at_exit
+from hubline.core.shard_cache import ShardCache
 from hubline.pipeline.kubeflow import logs
 from hubline.pipeline.kubeflow.entrypoint import explain
 from hubline.pipeline.kubeflow.exec_properties import handed
@@ -63,7 +64,9 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
             "compile with the Hubline version of the image"
         )
     state = file.kubeflow.state or ""
-    file_list.keep(pins.files, ClusterPaths(state).pins)
+    places = ClusterPaths(state)
+    ShardCache(places.store).sweep()
+    file_list.keep(pins.files, places.pins)
     return {task_name(name): handed(node.exec_properties, state) for name, node in nodes.items()}
 
 

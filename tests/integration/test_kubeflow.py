@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from hubline.artifacts import file_list
 from hubline.components.pin.snapshot import pin_files
+from hubline.core import storage
 from hubline.pipeline.kubeflow import executor_io, pin
 from hubline.pipeline.kubeflow.exec_properties import taken
 from hubline.pipeline.load import load
@@ -197,7 +198,12 @@ def test_the_form_changes_what_steps_are_told(project: Path, spec: dict[str, Any
     assert len(told["files"]) == 64, "a list of any length is handed over by its digest"
     assert file_list.read(told["files"], told["pins"]) == pin_files(load(project)[0].data)
     os.utime(file, ns=(1, 1))
+    killed = [project.parent / "state" / "store" / path for path in (".making/key.attempt", "key/attempt/rows")]
+    for path in killed:
+        storage.write_text(str(path), "half")
+        os.utime(path, ns=(1, 1))
     assert {name for name, each in pin.properties(values, steps, {}).items() if each != before[name]} == {"examplegen"}
+    assert not any(path.exists() for path in killed), "what was cut short days ago is swept"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ _FILES = st.lists(
 ).map(tuple)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(["all", "train", "test"]), _FILES))
 def test_a_list_is_read_back_wherever_it_was_kept(by_split: dict) -> None:
     files = PinnedFiles(by_split=by_split)
@@ -34,6 +35,7 @@ def test_a_list_is_read_back_wherever_it_was_kept(by_split: dict) -> None:
     assert file_list.read(here, "memory://here/pins") == file_list.read(here, "memory://there/pins") == files
 
 
+@pytest.mark.slow
 @given(_FILES, _FILES)
 def test_other_files_have_another_digest(one: tuple, other: tuple) -> None:
     digests = [file_list.digest_of(PinnedFiles(by_split={"all": files})) for files in (one, other)]

@@ -2,14 +2,17 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from time import time
 
 import pytest
 
 from hubline.core import storage
-from hubline.core.shard_cache import ShardCache, key
+from hubline.core.shard_cache import ABANDONED_AFTER, ShardCache, key
 
 
 @pytest.fixture(params=["local", "remote"])
@@ -118,16 +121,93 @@ def test_a_file_with_another_time_is_read_and_one_with_the_same_time_only_thorou
     assert store.find("one", thoroughly=True) is None
 
 
-def test_what_killed_runs_left_is_swept_and_entries_stay(tmp_path: Path) -> None:
-    store = ShardCache(str(tmp_path))
-    with store.making("one") as folder:
+_DIE = """
+import os, signal, sys
+from pathlib import Path
+from hubline.core.shard_cache import ShardCache
+
+with ShardCache(sys.argv[1]).making(sys.argv[2]) as folder:
+    Path(folder, "file").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+NOBODY = timedelta(0)
+"""How long an attempt must be idle where nobody can be making an entry."""
+
+
+def below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.name != ".making")
+
+
+def make(store: ShardCache, key: str) -> str:
+    with store.making(key) as folder:
         storage.write_bytes(f"{folder}/file", b"content")
-    (tmp_path / "one/killed").mkdir()
-    (tmp_path / "two/killed").mkdir(parents=True)
+    found = store.find(key)
+    assert found
+    return found
+
+
+@pytest.mark.slow
+def test_what_killed_processes_left_is_swept_and_entries_stay(tmp_path: Path) -> None:
+    store = ShardCache(str(tmp_path))
+    made = make(store, "one")
+    whole = below(tmp_path)
+    for entry in ("one", "two"):
+        killed = subprocess.run([sys.executable, "-c", _DIE, str(tmp_path), entry], check=False)
+        assert killed.returncode == -signal.SIGKILL
+    (tmp_path / "two" / f".mark{storage.UNFINISHED}").touch()
+    left = below(tmp_path)
+    assert len(left) == len(whole) + 8
+    store.sweep()  # others may be at work
+    assert below(tmp_path) == left
+    store.sweep(NOBODY)
+    assert below(tmp_path) == whole and store.find("one") == made
+    store.sweep(NOBODY)
+    assert below(tmp_path) == whole
+
+
+def test_in_a_shared_store_only_what_has_been_idle_for_days_is_swept(store: ShardCache) -> None:
+    made = make(store, "one")
+    place = made.rpartition("/one/")[0]
+    for entry in ("one", "two"):  # as of processes that were killed while they uploaded
+        storage.write_bytes(f"{place}/{entry}/killed/file", b"half")
+        storage.touch(f"{place}/.making/{entry}.killed")
     store.sweep()
+    assert storage.exists(f"{place}/one/killed/file") and storage.exists(f"{place}/two/killed/file")
+    store.sweep(NOBODY)
+    assert storage.names(f"{place}/.making") == [] and storage.names(f"{place}/two") == []
+    assert store.find("one", thoroughly=True) == made and len(storage.names(f"{place}/one")) == 2
+
+
+def test_an_attempt_that_still_writes_is_alive_and_one_that_was_swept_fails(tmp_path: Path) -> None:
+    store, long_ago = ShardCache(str(tmp_path)), (time() - ABANDONED_AFTER.total_seconds() - 60,) * 2
+    with store.making("one") as folder:
+        for name in ("written", "now"):
+            storage.write_bytes(f"{folder}/{name}", b"rows")
+        os.utime(f"{folder}/written", long_ago)
+        os.utime(tmp_path / ".making" / f"one.{Path(folder).name}", long_ago)
+        store.sweep()
     assert store.find("one") == folder
-    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == sorted(["complete", Path(folder).name])
-    assert not (tmp_path / "two").exists()
+    with pytest.raises(FileNotFoundError, match="idle for days"):
+        with store.making("two") as folder:
+            storage.write_bytes(f"{folder}/rows", b"rows")
+            os.utime(f"{folder}/rows", long_ago)
+            os.utime(tmp_path / ".making" / f"two.{Path(folder).name}", long_ago)
+            store.sweep()
+            storage.write_bytes(f"{folder}/more", b"rows")
+    assert store.find("two") is None and storage.names(f"{tmp_path}/.making") == []
+
+
+def test_sweeping_takes_as_long_as_what_is_left_and_not_as_the_entries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, asked = ShardCache(str(tmp_path)), []
+    for number in range(20):
+        make(store, str(number))
+    for name in ("read_bytes", "stats_below", "names", "remove_tree", "stat", "exists"):
+        real = getattr(storage, name)
+        monkeypatch.setattr(storage, name, lambda path, real=real, name=name: asked.append((name, path)) or real(path))
+    store.sweep(NOBODY)
+    assert [name for name, _ in asked] == ["stat", "stats_below"]
 
 
 def test_a_key_depends_on_every_part_and_not_on_the_order_of_names() -> None:

@@ -55,9 +55,12 @@ def test_a_file_is_ingested_and_names_itself(place: str, tmp_path: Path, tempora
     with pytest.raises(DataError) as error:
         ingest(work.model_copy(update={"policy": "fail"}), f"{tmp_path}/out")
     assert str(error.value).startswith(f"{path}: record 7 (counted from 0): ")
-    storage.write_bytes(path, b"X" + b"\0" * (file.size - 1))
-    with pytest.raises(DataError, match=r"the file has changed since the run began|cannot be read"):
-        ingest(work, f"{tmp_path}/out")
+    content = storage.read_bytes(path)
+    for changed in (b"X" + b"\0" * (file.size - 1), content[:-20], content[: len(content) // 2], b""):
+        storage.write_bytes(path, changed)
+        for policy in ("fail", "quarantine"):
+            with pytest.raises(DataError, match=f"^{path}: the file has changed since the run began; run again$"):
+                ingest(work.model_copy(update={"policy": policy}), f"{tmp_path}/out")
     storage.remove(path)
     with pytest.raises(DataError, match="the file has been removed since the run began"):
         ingest(work, f"{tmp_path}/out")

@@ -4,6 +4,7 @@ import gzip
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_shards_are_kept_found_and_dropped_where_they_are_damaged(place: str) ->
     with store.making("key") as folder:  # as of another worker, which comes second
         Path(folder, "rows").write_text("other")
     assert store.find("key") == found
-    store.sweep()
+    store.sweep(idle_for=timedelta(0))
     assert [len(storage.names(f"{place}/store/key"))] == [2]
     storage.write_bytes(f"{found}/inner/rows", b"row!")
     assert list(store.drop_damaged()) == [f"{place}/store/key"]
