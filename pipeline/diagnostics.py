@@ -1,12 +1,13 @@
 """Errors in a pipeline file: their messages and positions."""
 
-import difflib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
+from hubline.core.close_names import close_name
 from hubline.core.config_errors import Location
 from hubline.core.errors import UserError
 
@@ -45,10 +46,22 @@ class PipelineFileError(UserError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?` with the closest known name, and all known names."""
     known = list(known)
-    folded = {each.casefold(): each for each in known}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
-    meant = f"did you mean '{folded[close[0]]}'? " if close else ""
+    close = close_name(name, known)
+    meant = f"did you mean '{close}'? " if close else ""
     return f"{meant}known here: {', '.join(known)}"
+
+
+def without_echoes(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leaves out missing keys that are there under a mistyped name, which has an error of its own."""
+    errors = list(errors)
+    unknown = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+
+    def is_mistyped(error: Mapping[str, Any]) -> bool:
+        *place, name = error["loc"]
+        beside = [str(other[-1]) for other in unknown if list(other[:-1]) == place]
+        return error["type"] == "missing" and any(close_name(other, [name]) for other in beside)
+
+    return [error for error in errors if not is_mistyped(error)]
 
 
 def meant(errors: Iterable[Mapping[str, Any]], values: Any, depth: int = 0) -> list[Mapping[str, Any]]:
@@ -141,9 +154,22 @@ def explain(error: Mapping[str, Any], schema: Schema) -> str:
             return f"{error['input']!r} does not have the form {error['ctx']['pattern']}{_right(at)}"
         case _:
             got = "" if isinstance(error["input"], dict) else f"; got {_shown(error['input'])}"
+            if hint := _number_hint(error):
+                return f"{hint}{got}"
             # In YAML's terms rather than Python's.
             message = _lower(error["msg"]).replace("tuple", "list").replace("dictionary", "mapping")
             return f"{message}{got}{_right(at)}"
+
+
+def _number_hint(error: Mapping[str, Any]) -> str | None:
+    """What a text that should be a number was meant to be."""
+    value = error["input"]
+    if error["type"] not in ("int_parsing", "float_parsing") or not isinstance(value, str):
+        return None
+    if found := re.fullmatch(r"([-+]?\d+(?:\.\d+)?)\s*%", value):
+        return f"must be a number without a percent sign: {found[1]} % is {float(found[1]) / 100:g}"
+    bare = re.sub(r"(?<=\d)[_ ,](?=\d{3}\b)", "", value.strip().rstrip(",;")).replace(",", ".")
+    return f"must be a number; write {bare}" if re.fullmatch(r"[-+]?\d+(\.\d+)?", bare) else None
 
 
 def quote(text: str | None, value: Any) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from hubline.core.config_errors import Location, PlacedError
 from hubline.core.descriptions import DescribedJsonSchema
 from hubline.pipeline.config import FILES, AnyFile, PipelineFile
-from hubline.pipeline.diagnostics import explain, meant, nearest, place_of, quote
+from hubline.pipeline.diagnostics import explain, meant, nearest, place_of, quote, without_echoes
 from hubline.pipeline.labels.parts import RULES as OF_LABEL
 from hubline.pipeline.rules import augment, beam, devices, export, features, infer, label, modules, tune
 from hubline.pipeline.rules.rule import Rule, errors_of
@@ -66,7 +66,7 @@ def validate(values: Mapping[Any, Any], folder: str, written: Written = _unknown
         file = FILES[task].model_validate(values, context=context)
         sections = {name: getattr(file, name) for name in FILES[task].model_fields}
     except ValidationError as error:
-        found = meant(error.errors(), values)
+        found = without_echoes(meant(error.errors(), values))
         errors += [(place_of(each, values), _message(each, values, task, written)) for each in found]
         sections = dict(_valid_sections(task, values, context))
     errors += errors_of(_rules(task, sections), sections)

@@ -8,6 +8,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from hubline.core.close_names import close_name
+
 
 @dataclass(frozen=True)
 class Family:
@@ -111,9 +113,27 @@ _SHOWN = 20
 """Classes listed in a message."""
 
 
+_OTHER_NAMES = {
+    "acc": "accuracy",
+    "average_precision": "pr_auc",
+    "f1_score": "f1",
+    "iou": "mean_iou",
+    "log_loss": "cross_entropy",
+    "loss": "cross_entropy",
+    "mean_absolute_error": "mae",
+    "mean_squared_error": "rmse",
+    "mse": "rmse",
+    "roc_auc": "auc",
+    "r_squared": "r2",
+}
+"""Names that other libraries give to the same or the closest metric."""
+
+
 def _known(metric: str) -> str:
     if MetricName.parse(metric).family not in FAMILIES:
-        raise ValueError(f"'{metric}' is not a metric; the metrics are: {', '.join(FAMILIES)}")
+        close = _OTHER_NAMES.get(metric) or close_name(metric, FAMILIES)
+        meant = f"did you mean '{close}'? " if close else ""
+        raise ValueError(f"'{metric}' is not a metric; {meant}the metrics are: {', '.join(FAMILIES)}")
     return metric
 
 

@@ -1,6 +1,8 @@
 """Types of the `data` section. Parts that steps read have modules of their own, for the steps' cache keys to follow."""
 
+import math
 from collections.abc import Iterable
+from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -59,6 +61,8 @@ class Data(Section):
         # Validate against one type of split only, so that errors name the type that was meant rather than both.
         if isinstance(value, PatternSplit):
             return value
+        if fractions := _as_whole(value):
+            raise ValueError(f"sizes are whole numbers in proportion to each other; write {{{fractions}}}")
         texts = isinstance(value, dict) and bool(value) and all(isinstance(share, str) for share in value.values())
         return (PatternSplit if texts else HashSplit).model_validate(value)
 
@@ -134,6 +138,18 @@ class DataToInfer(Section):
     def dated(self) -> bool:
         """Whether spans are dates."""
         return _are_dated(self.patterns.values())
+
+
+def _as_whole(split: Any) -> str | None:
+    """Sizes that are fractions as whole numbers, such as `train: 8, test: 2`; None if the sizes are something else."""
+    sizes = split.values() if isinstance(split, dict) else ()
+    if not any(isinstance(size, float) and 0 < size < 1 for size in sizes):
+        return None
+    if not all(isinstance(size, int | float) and 0 < size <= 1 for size in sizes):
+        return None
+    parts = [round(size * 1000) for size in sizes]
+    divisor = math.gcd(*parts)
+    return ", ".join(f"{name}: {part // divisor}" for name, part in zip(split, parts, strict=True)) if divisor else None
 
 
 def _check_window(patterns: Iterable[str]) -> None:

@@ -83,7 +83,20 @@ class Evaluation(Section):
         }
         places = {place: metric for place, metric in places.items() if place not in strangers and classes is not None}
         absent = {place: fault for place, metric in places.items() if (fault := class_fault(metric, classes or ()))}
-        return strangers | absent | self._out_of_range()
+        return strangers | absent | self._wrong_sides() | self._out_of_range()
+
+    def _wrong_sides(self) -> dict[tuple[str | int, ...], str]:
+        """Errors about single bounds that refuse the better models."""
+        mistakes: dict[tuple[str | int, ...], str] = {}
+        for metric, threshold in self.thresholds.items():
+            lower = family_of(metric).lower_is_better
+            wrong, right = ("at_least", "at_most") if lower else ("at_most", "at_least")
+            if getattr(threshold, wrong) is not None and getattr(threshold, right) is None:
+                better = "lower" if lower else "higher"
+                mistakes["thresholds", metric, wrong] = (
+                    f"a {better} {metric} is better, so that {wrong} refuses the better models; use {right}"
+                )
+        return mistakes
 
     def _out_of_range(self) -> dict[tuple[str | int, ...], str]:
         """Errors about bounds that no value of the metric can reach, or that every value meets."""

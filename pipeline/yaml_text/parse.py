@@ -54,7 +54,7 @@ def parse(text: str, check: Callable[[Node | None], None]) -> Parsed:
             if fault is None:
                 root = yaml.compose(text)
                 check(root)
-                fault = next(_keys_without_space(root, text), None)
+                fault = next(_keys_without_value(root, text), None)
             if fault is None:
                 return Parsed(root, yaml.load(text), (*faults, *_repeated_keys(root)))
         except MarkedYAMLError as error:
@@ -75,20 +75,39 @@ def _look_alikes(text: str) -> YamlFault | None:
     return None
 
 
-def _keys_without_space(node: Node | None, text: str) -> Iterator[YamlFault]:
-    """Keys such as `kind:numeric` in `{kind:numeric}`, which YAML reads as a key without a value."""
+def _keys_without_value(node: Node | None, text: str) -> Iterator[YamlFault]:
+    """Keys in braces that have no value because of `kind:numeric` or `0,5`."""
     for each in node.value if isinstance(node, SequenceNode) else ():
-        yield from _keys_without_space(each, text)
+        yield from _keys_without_value(each, text)
     in_braces = isinstance(node, MappingNode) and node.flow_style
+    before: Node | None = None
     for key, value in node.value if isinstance(node, MappingNode) else ():
         if in_braces and isinstance(key, ScalarNode) and key.style is None and value.value == "":
-            name, colon, rest = key.value.partition(":")
-            if colon and rest and not rest.startswith("//"):
-                line, column = key.start_mark.line, key.start_mark.column
-                written = text.splitlines()[line]
-                mended = f"{written[:column]}{name}: {written[column + len(name) + 1 :]}"
-                yield YamlFault(line, column, f"a space is missing after the colon; write {name}: {rest}", mended)
-        yield from _keys_without_space(value, text)
+            line = text.splitlines()[key.start_mark.line]
+            fault = _space_fault(key, line) or _decimal_fault(key, before, line)
+            yield from [fault] if fault else []
+        before = value
+        yield from _keys_without_value(value, text)
+
+
+def _space_fault(key: ScalarNode, line: str) -> YamlFault | None:
+    name, colon, value = key.value.partition(":")
+    if not colon or not value or value.startswith("//"):
+        return None
+    column = key.start_mark.column
+    mended = f"{line[:column]}{name}: {line[column + len(name) + 1 :]}"
+    said = f"a space is missing after the colon; write {name}: {value}"
+    return YamlFault(key.start_mark.line, column, said, mended)
+
+
+def _decimal_fault(key: ScalarNode, before: Node | None, line: str) -> YamlFault | None:
+    """A comma for a decimal point."""
+    comma = key.start_mark.column - 1
+    is_next = isinstance(before, ScalarNode) and before.end_mark.column == comma and key.value.isdecimal()
+    if not is_next or not isinstance(before, ScalarNode) or not re.fullmatch(r"-?\d+", before.value):
+        return None
+    said = f"a decimal number has a point; write {before.value}.{key.value}"
+    return YamlFault(key.start_mark.line, comma, said, f"{line[:comma]}.{line[comma + 1 :]}")
 
 
 def _repeated_keys(node: Node | None) -> Iterator[YamlFault]:
