@@ -6,6 +6,7 @@ import platform
 import sys
 import tempfile
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -137,16 +138,16 @@ def check(
 
     Example: hubline check examples/digits/pipeline.yaml
     """
-    from hubline.pipeline.load import load
-    from hubline.pipeline.preflight import preflight
+    from hubline.pipeline.preflight import check as check_file
 
-    pipeline, source = load(file, settings or ())
-    if files:
-        preflight(pipeline, source)
+    pipeline, _, warnings = check_file(file, settings or (), look=files)
+    for warning in warnings:
+        console_on(sys.stderr).print(f"{warning} (warning)", style="yellow", soft_wrap=True)
     if (alert := pipeline.kubeflow.alert) and alert.warning:
         console_on(sys.stderr).print(alert.warning, style="yellow", soft_wrap=True)
     if as_json:
-        print(json.dumps({"status": "succeeded", "name": pipeline.name}))
+        told = [asdict(warning) for warning in warnings]
+        print(json.dumps({"status": "succeeded", "name": pipeline.name, "warnings": told}))
     else:
         console_on(sys.stdout).print(f"{file}: no errors", soft_wrap=True)
 

@@ -103,6 +103,24 @@ def place_of(error: Mapping[str, Any], values: Any) -> Location:
     return (*place, "kind") if error["type"].startswith("union_tag") else place
 
 
+def without(values: Any, places: Iterable[Location]) -> Any:
+    """A copy of nested values that lacks what is at some places."""
+    steps: dict[Any, list[Location]] = defaultdict(list)
+    for place in places:
+        if place:
+            steps[place[0]].append(place[1:])
+    if isinstance(values, Mapping):
+        return {
+            key: without(value, steps.get(str(key), ()))
+            for key, value in values.items()
+            if () not in (inner := steps.get(str(key), [])) and ("[key]",) not in inner
+        }
+    if isinstance(values, list):
+        pairs = enumerate(values)
+        return [without(value, steps.get(number, ())) for number, value in pairs if () not in steps.get(number, [])]
+    return values
+
+
 def _in_file(error: Mapping[str, Any], values: Any) -> list[bool]:
     """Which steps of an error's location exist in the values. A missing key counts as existing."""
     found = []

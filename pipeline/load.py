@@ -1,10 +1,12 @@
 """Reads a pipeline file into its types, or reports all errors in it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
@@ -175,8 +177,24 @@ def _inside(node: Node | None, location: Location) -> Node | None:
     return node
 
 
-def load(path: Path, settings: Sequence[str] = ()) -> tuple[AnyFile, Source]:
-    """Reads the pipeline file at `path`; also returns its text, for locating later errors.
+@dataclass(frozen=True)
+class Reading:
+    """What a pipeline file says, as far as it is valid."""
+
+    source: Source
+    task: str
+    file: AnyFile | None
+    """None if it has errors."""
+    sections: Mapping[str, Any]
+    """The valid sections by name."""
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    """What is valid of the others."""
+    diagnostics: tuple[Diagnostic, ...] = ()
+    """All errors in the file."""
+
+
+def read(path: Path, settings: Sequence[str] = ()) -> Reading:
+    """Reads the pipeline file at `path`.
 
     Relative paths are resolved against its folder and become absolute.
 
@@ -185,21 +203,50 @@ def load(path: Path, settings: Sequence[str] = ()) -> tuple[AnyFile, Source]:
         settings: Values to change, as `KEY=VALUE`.
 
     Raises:
-        PipelineFileError: with all errors in the file.
+        PipelineFileError: if the file is not YAML.
         UserError: if there is no readable file, or a setting is malformed.
     """
     source = Source(path, read_settings(settings))
     if not isinstance(source.values, Mapping):
         right = source.diagnostic((), "a pipeline file is a mapping of keys such as name, data, features")
         raise PipelineFileError([*source.faults, right])
+    task = str(source.values.get("task", "train"))
+    file: AnyFile | None = None
+    sections: Mapping[str, Any] = {}
+    parts: Mapping[str, Any] = {}
+    errors = [*source.faults]
     try:
         file = validate(source.values, source.folder, source.text)
+        sections = {name: getattr(file, name) for name in type(file).model_fields}
+        of_schedule(file, source, for_cluster=False)
     except InvalidFile as invalid:
-        raise PipelineFileError([*source.faults, *(source.diagnostic(*error) for error in invalid.errors)]) from None
-    if wrong := [*source.faults, *source.unquoted(file.model_dump(by_alias=True))]:
-        raise PipelineFileError(wrong)
-    of_schedule(file, source, for_cluster=False)
-    return file, source
+        sections, parts = invalid.sections, invalid.parts
+        errors += [source.diagnostic(*error) for error in invalid.errors]
+    except PipelineFileError as error:
+        errors += error.diagnostics
+    errors += source.unquoted({name: _as_written(section) for name, section in sections.items()})
+    return Reading(source, task, None if errors else file, sections, parts, tuple(errors))
+
+
+def load(path: Path, settings: Sequence[str] = ()) -> tuple[AnyFile, Source]:
+    """Reads the pipeline file at `path`; also returns its text, for locating later errors.
+
+    Arguments and errors are those of `read`.
+
+    Raises:
+        PipelineFileError: with all errors in the file.
+    """
+    reading = read(path, settings)
+    if reading.file is None:
+        raise PipelineFileError(reading.diagnostics)
+    return reading.file, reading.source
+
+
+def _as_written(section: Any) -> Any:
+    """A valid section in the form of the file."""
+    if isinstance(section, BaseModel):
+        return section.model_dump(by_alias=True)
+    return {key: _as_written(value) for key, value in section.items()} if isinstance(section, dict) else section
 
 
 def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:

@@ -21,10 +21,10 @@ from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.display import Display, example_inputs, show_result
 from hubline.pipeline.listener import Listener
-from hubline.pipeline.load import Source, load
+from hubline.pipeline.load import Source
 from hubline.pipeline.output import into_log
 from hubline.pipeline.paths import Paths
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check as check_file
 from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result, Status, Step
 from hubline.pipeline.rules.beam import root_fault
@@ -76,8 +76,7 @@ def _run_file(
     listener: Listener | None,
     settings: Sequence[str],
 ) -> tuple[Result, int]:
-    file, source = load(path, settings)
-    preflight(file, source, root)
+    file, source, _ = check_file(path, settings, root)
     places = Paths.of(path, file.name, root)
     if fault := root_fault(file.beam, str(places.root)):
         raise PipelineFileError([source.diagnostic(("beam",), fault)])

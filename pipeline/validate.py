@@ -4,7 +4,7 @@ Everything that a user writes goes through `validate`: the file itself, and the 
 reads its own execution properties with the types alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache, partial
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from hubline.core.config_errors import Location, PlacedError
 from hubline.core.descriptions import DescribedJsonSchema
 from hubline.pipeline.config import FILES, AnyFile, PipelineFile
-from hubline.pipeline.diagnostics import explain, meant, nearest, place_of, quote, without_echoes
+from hubline.pipeline.diagnostics import explain, meant, nearest, place_of, quote, without, without_echoes
 from hubline.pipeline.labels.parts import RULES as OF_LABEL
 from hubline.pipeline.rules import augment, beam, devices, export, features, infer, label, modules, tune
 from hubline.pipeline.rules.rule import Rule, errors_of
@@ -34,9 +34,18 @@ _TRAINING: tuple[Rule, ...] = (
 class InvalidFile(ValueError):
     """The contents have errors; `errors` are all of them."""
 
-    def __init__(self, errors: list[PlacedError]) -> None:
+    def __init__(
+        self,
+        errors: list[PlacedError],
+        sections: Mapping[str, Any] | None = None,
+        parts: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__("; ".join(message for _, message in errors))
         self.errors = errors
+        self.sections = sections or {}
+        """The valid sections by name."""
+        self.parts = parts or {}
+        """What is valid of the others."""
 
 
 Written: TypeAlias = Callable[[Location], str | None]
@@ -62,18 +71,19 @@ def validate(values: Mapping[Any, Any], folder: str, written: Written = _unknown
         raise InvalidFile([(("task",), f"unknown task {task!r}; {nearest(str(task), FILES)}")])
     context = _context(folder, values)
     errors: list[PlacedError] = []
+    parts: dict[str, Any] = {}
     try:
         file = FILES[task].model_validate(values, context=context)
         sections = {name: getattr(file, name) for name in FILES[task].model_fields}
     except ValidationError as error:
         found = without_echoes(meant(error.errors(), values))
         errors += [(place_of(each, values), _message(each, values, task, written)) for each in found]
-        sections = dict(_valid_sections(task, values, context))
-    errors += errors_of(_rules(task, sections), sections)
+        sections, parts = _valid(task, values, context)
+    errors += errors_of(_rules(task, {**parts, **sections}), sections, parts)
     if not errors and isinstance(file, PipelineFile):
         errors += tune.trial_errors(file, values, partial(_checked, folder=folder))
     if errors:
-        raise InvalidFile(errors)
+        raise InvalidFile(errors, sections, parts)
     return file
 
 
@@ -98,14 +108,28 @@ def _message(error: Mapping[str, Any], values: Mapping[Any, Any], task: str, wri
     return quote(text, value) if text else explain(error, json_schema_of(task))
 
 
-def _valid_sections(task: str, values: Mapping[Any, Any], context: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The sections of an invalid file that are valid by themselves."""
+def _valid(task: str, values: Mapping[Any, Any], context: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The sections of an invalid file that are valid by themselves, and what is valid of the others."""
+    sections: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
     for name in FILES[task].model_fields:
         written = {name: values[name]} if name in values else {}
-        try:
-            yield name, getattr(_alone(task, name).model_validate(written, context=context), name)
-        except ValidationError:
-            continue
+        for _ in range(_MOST_ROUNDS):
+            try:
+                read = getattr(_alone(task, name).model_validate(written, context=context), name)
+            except ValidationError as error:
+                places = [place_of(each, written) for each in meant(error.errors(), written)]
+                written = without(written, [place for place in places if place != (name,)])
+                if (name,) in places:
+                    break
+            else:
+                (sections if written.get(name) == values.get(name) else parts)[name] = read
+                break
+    return sections, parts
+
+
+_MOST_ROUNDS = 5
+"""Rounds of leaving out what is invalid; what is left may have errors that the first ones hid."""
 
 
 @cache

@@ -1,70 +1,114 @@
 """Reads the first records of a file without TensorFlow, which `hubline check` must not import."""
 
 import gzip
-import struct
+import math
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple, cast
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import DecodeError
 
-_GZIP = b"\x1f\x8b\x08"
+from hubline.core.tfrecords import GZIP_MAGIC, HEADER, begins_record, is_zlib
+from hubline.preprocessing.column_type import ColumnType
+
 _MOST_BYTES = 256 << 20
+_BLOCK = 1 << 20
+
+_TYPES_OF_LISTS: dict[str, ColumnType] = {"int64_list": "int", "float_list": "float", "bytes_list": "bytes"}
 
 
-def columns_of_first_record(path: str) -> dict[str, int] | None:
-    """Number of values in each column of the first record of a local TFRecord file.
+class Column(NamedTuple):
+    """Values of a column in one record."""
 
-    Returns:
-        Counts by column; for a tf.SequenceExample, of context and feature lists. None if the first record is
-        unreadable, which ingestion reports in detail.
-    """
-    return next(_columns(path), None)
+    type: ColumnType | None
+    """None if there are no values."""
+    values: Sequence[Any]
+    """Of a feature list of a tf.SequenceExample, the values of all steps."""
 
 
-def columns_of_first_records(path: str, most: int) -> tuple[set[str], int]:
-    """The columns that one of the first records of a local TFRecord file has, and the number of these records.
+def read_records(path: str, most: int, ends: float = math.inf) -> Iterator[dict[str, Column]]:
+    """The columns of the first records of a local TFRecord file, up to an unreadable record.
 
     Args:
         path: The file.
         most: Number of records to read, if there are as many, and they are not too large.
+        ends: When to stop, as `time.monotonic` counts.
     """
-    found: set[str] = set()
-    count = 0
-    for columns in islice(_columns(path), most):
-        found |= {name for name, values in columns.items() if values}
-        count += 1
-    return found, count
-
-
-def _columns(path: str) -> Iterator[dict[str, int]]:
-    """Counts of values by column for each record, up to an unreadable one."""
-    for record in _records(path):
+    for record in islice(_records(path), most):
         try:
             example = _message_type().FromString(record)
         except DecodeError:
             return
-        columns = {name: _count(feature) for name, feature in example.features.feature.items()}
-        yield columns | {
-            name: sum(map(_count, each.feature)) for name, each in example.feature_lists.feature_list.items()
-        }
+        columns = {name: _column([feature]) for name, feature in example.features.feature.items()}
+        yield columns | {name: _column(each.feature) for name, each in example.feature_lists.feature_list.items()}
+        if time.monotonic() > ends:
+            return
+
+
+def is_tfrecord(path: str) -> bool:
+    """Whether a local file begins with a TFRecord, or is empty. ZLIB, which ingestion refuses, counts too."""
+    try:
+        with Path(path).open("rb") as plain:
+            if is_zlib(plain.read(_BLOCK)):
+                return True
+        with _opened(path) as file:
+            head = file.read(HEADER.size)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return not head or begins_record(head)
+
+
+def has_column(path: str, column: str, ends: float) -> bool | None:
+    """Whether a record of a local file has a column, by its name's bytes; None if the time doesn't suffice to know.
+
+    A text in the data with the same bytes counts as the column.
+
+    Args:
+        path: The file.
+        column: Name of the column.
+        ends: When to stop, as `time.monotonic` counts.
+    """
+    name = column.encode()
+    # In an entry of the map of features, field 1 is the key, and field 2 follows.
+    key = b"\n" + _varint(len(name)) + name + b"\x12"
+    before = b""
+    try:
+        with _opened(path) as file:
+            while block := file.read(_BLOCK):
+                if key in before + block:
+                    return True
+                if time.monotonic() > ends:
+                    return None
+                before = block[-len(key) :]
+    except (OSError, EOFError, zlib.error):
+        return None
+    return False
+
+
+def _varint(number: int) -> bytes:
+    return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80]) + _varint(number >> 7)
+
+
+def _opened(path: str) -> IO[bytes]:
+    with Path(path).open("rb") as plain:
+        is_gzip = plain.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    return cast(IO[bytes], gzip.open(path, "rb")) if is_gzip else Path(path).open("rb")
 
 
 def _records(path: str) -> Iterator[bytes]:
     """The records, up to one that is unreadable or too large, as far as they are not too large together."""
     left = _MOST_BYTES
     try:
-        with Path(path).open("rb") as plain:
-            opened: Any = gzip.open if plain.read(3) == _GZIP else open
-        with opened(path, "rb") as file:
+        with _opened(path) as file:
             # A record is its length, the length's checksum, its data and the data's checksum:
             # https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
-            while len(header := file.read(12)) == 12:
-                (length,) = struct.unpack("<Q", header[:8])
+            while begins_record(header := file.read(HEADER.size)):
+                length, _ = HEADER.unpack(header)
                 left -= length
                 record = file.read(length) if left >= 0 else b""
                 if len(record) < length or not length:
@@ -75,9 +119,13 @@ def _records(path: str) -> Iterator[bytes]:
         return
 
 
-def _count(feature: Any) -> int:
-    kind = feature.WhichOneof("kind")
-    return len(getattr(feature, kind).value) if kind else 0
+def _column(features: Sequence[Any]) -> Column:
+    """A column of features, one for each step."""
+    kinds = [feature.WhichOneof("kind") for feature in features]
+    values = [getattr(feature, kind).value for feature, kind in zip(features, kinds, strict=True) if kind]
+    types = [_TYPES_OF_LISTS[kind] for kind in kinds if kind]
+    flat = values[0] if len(values) == 1 else [value for step in values for value in step]
+    return Column(types[0] if types else None, flat)
 
 
 @cache

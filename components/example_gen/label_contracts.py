@@ -1,9 +1,10 @@
 """The contract of records that features and a label ask for."""
 
-from collections.abc import Callable
-from typing import Any
+from __future__ import annotations
 
-from hubline.components.example_gen.contract import Contract
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.feature_columns import clip_columns, image_columns, stored_pixels
 from hubline.preprocessing.labels.binary import BinaryLabel
@@ -13,6 +14,9 @@ from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.preprocessing.labels.parts import LabelParts
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.preprocessing.labels.regression import RegressionLabel
+
+if TYPE_CHECKING:
+    from hubline.components.example_gen.contract import Contract
 
 
 def _class(label: ClassLabel) -> dict[str, Any]:
@@ -58,6 +62,8 @@ CONTRACTS = LabelParts[Callable[[Any], dict[str, Any]]](
 
 def contract_of(features: Features, label: Label | None, weight: str | None = None) -> Contract:
     """The contract for features and, if given, a label and a column of sample weights."""
+    from hubline.components.example_gen.contract import Contract  # imports TensorFlow, which `hubline check` must not
+
     images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
     of_label = CONTRACTS.of(label.kind)(label) if label else {}
     pixels = tuple(sorted(stored_pixels(features).items()))

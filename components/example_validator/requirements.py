@@ -15,14 +15,14 @@ def checks_of(
 ) -> Checks:
     """Collects the requirements from the sections of a pipeline file."""
     return Checks(
-        uses=(*_uses(features), *_uses_of_label(label), *_uses_of_weight(sample_weight)),
+        uses=(*uses_of(features), *_uses_of_label(label), *_uses_of_weight(sample_weight)),
         images=tuple(sorted({*image_columns(features), *label.masks})),
         sliced=tuple(evaluation.sliced_by),
         drift=(data.drift or Drift()) if data.baseline else None,
     )
 
 
-def _uses(features: Features) -> Iterator[ColumnUse]:
+def uses_of(features: Features) -> Iterator[ColumnUse]:
     """Raw columns of each feature. Features made from other features have none of their own."""
     for name, feature in features.items():
         for column, types in feature.accepts(name).items():

@@ -11,6 +11,7 @@ from hubline.components.config.data import Data, DataToInfer
 from hubline.components.config.predictions import PushedModel
 from hubline.core.config_base import is_remote
 from hubline.core.config_errors import Location, PlacedError
+from hubline.pipeline.rules.rule import holds_for_parts
 from hubline.preprocessing.config import Features, vocabulary_files
 
 _OF_ENGINES = ("job_endpoint", "environment", "environment_config", "volumes")
@@ -128,6 +129,7 @@ def _portable(beam: Beam) -> Iterator[PlacedError]:
         )
 
 
+@holds_for_parts
 def workers_reach_data(beam: Beam, data: Data | DataToInfer, features: Features) -> Iterator[PlacedError]:
     for split, pattern in data.patterns.items():
         key = ("data", "examples") if len(data.patterns) == 1 else ("data", "split", split)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hubline.components.config.evaluation import Evaluation
 from hubline.core.config_errors import PlacedError
+from hubline.pipeline.rules.rule import holds_for_parts
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.trainer.config.training import Training
@@ -21,11 +22,13 @@ def the_label_is_in_an_image(label: Label, features: Features) -> Iterator[Place
         )
 
 
+@holds_for_parts
 def metrics_fit_the_label(evaluation: Evaluation, label: Label) -> Iterator[PlacedError]:
     for location, message in evaluation.misfits(label.kind, label.named_classes).items():
         yield ("evaluation", *location), message
 
 
+@holds_for_parts
 def training_metrics_fit_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
     for location, metric in training.named_metrics:
         if fault := metric_fault(metric, label):
@@ -40,6 +43,7 @@ def metric_fault(metric: str, label: Label) -> str | None:
     return None if label.named_classes is None else class_fault(metric, label.named_classes)
 
 
+@holds_for_parts
 def class_weights_fit_the_loss(training: Training, label: Label) -> Iterator[PlacedError]:
     own = training.loss is not None and training.loss.kind == "custom"
     if own and training.class_weights is not None and not label.has_one_class:
@@ -47,6 +51,7 @@ def class_weights_fit_the_loss(training: Training, label: Label) -> Iterator[Pla
         yield ("training", "class_weights"), says
 
 
+@holds_for_parts
 def the_loss_fits_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
     known = TRAINING.of(label.kind).losses
     if training.loss is None or training.loss.kind in (*known, "custom"):
@@ -58,6 +63,7 @@ def the_loss_fits_the_label(training: Training, label: Label) -> Iterator[Placed
         yield ("training", "loss"), f"a label of kind {label.kind} has a loss of its own; remove `loss`, or use custom"
 
 
+@holds_for_parts
 def class_weights_fit_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
     weights, of_label = training.class_weights, TRAINING.of(label.kind)
     if weights is None:
@@ -75,6 +81,7 @@ def class_weights_fit_the_label(training: Training, label: Label) -> Iterator[Pl
             )
 
 
+@holds_for_parts
 def the_sample_weight_fits_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
     if training.sample_weight is None:
         return

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from hubline.core.config_errors import PlacedError
 
@@ -11,9 +11,29 @@ Rule: TypeAlias = Callable[..., Iterable[PlacedError]]
 location in the file."""
 
 
-def errors_of(rules: Iterable[Rule], sections: Mapping[str, Any]) -> Iterator[PlacedError]:
-    """Errors of each rule whose sections are all available."""
+_R = TypeVar("_R", bound=Rule)
+_FOR_PARTS: set[Rule] = set()
+
+
+def holds_for_parts(rule: _R) -> _R:
+    """Marks a rule that never complains about something absent, so that it also holds for what is valid of a section
+    with errors."""
+    _FOR_PARTS.add(rule)
+    return rule
+
+
+def errors_of(
+    rules: Iterable[Rule], sections: Mapping[str, Any], parts: Mapping[str, Any] | None = None
+) -> Iterator[PlacedError]:
+    """Errors of each rule whose sections are all available.
+
+    Args:
+        rules: The rules.
+        sections: The valid sections by name.
+        parts: What is valid of the sections with errors.
+    """
     for rule in rules:
+        known = {**(parts or {}), **sections} if rule in _FOR_PARTS else sections
         names = inspect.signature(rule).parameters.keys()
-        if names <= sections.keys():
-            yield from rule(**{name: sections[name] for name in names})
+        if names <= known.keys():
+            yield from rule(**{name: known[name] for name in names})

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from hubline.core.config_errors import Location, PlacedError, dotted
 from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.rules.label import metric_fault
+from hubline.pipeline.rules.rule import holds_for_parts
 from hubline.preprocessing.config import Label
 from hubline.trainer.config.devices import Devices
 from hubline.trainer.config.tuning import SECTIONS, NoKeysError, Tune, insert
@@ -37,6 +38,7 @@ Check: TypeAlias = Callable[[Mapping[Any, Any]], tuple[AnyFile | None, list[Plac
 """Validates the contents of a pipeline file; returns None and all errors if there are any."""
 
 
+@holds_for_parts
 def the_objective_is_a_metric_of_the_label(tune: Tune | None, label: Label) -> Iterator[PlacedError]:
     if tune is None:
         return

@@ -1,5 +1,6 @@
 """What `hubline check` sees in data and paths before anything runs."""
 
+import math
 import os
 import subprocess
 import sys
@@ -8,10 +9,10 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from hubline.components.example_gen.first_record import columns_of_first_record
-from hubline.pipeline import preflight as preflight_module
+from hubline.components.example_gen.first_record import has_column, read_records
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
+from hubline.pipeline.looks import sample as sample_module
 from hubline.pipeline.preflight import preflight
 from tests.support import example_data
 
@@ -48,17 +49,21 @@ PHOTO = example_data.random_image(0)
     ("columns", "key", "says"),
     [
         (
-            {"image": PHOTO, "Y": 1},
-            "label",
+            {"image": PHOTO, "x": 1, "Y": 1},
+            "label.from",
             "the first record has no label 'y'; did you mean 'Y'?",
         ),
-        ({"image": PHOTO, "y": tf.train.Feature()}, "label", "the label 'y' of the first record is empty"),
         (
-            {"images": PHOTO, "y": 1},
-            "features.photo",
+            {"image": PHOTO, "x": 1, "y": tf.train.Feature()},
+            "label.from",
+            "the label 'y' of the first record is empty",
+        ),
+        (
+            {"images": PHOTO, "x": 1, "y": 1},
+            "features.photo.from",
             "has no image 'image'; did you mean 'images'?",
         ),
-        ({"image": PHOTO, "y": 1}, None, ""),
+        ({"image": PHOTO, "x": 1, "y": 1}, None, ""),
     ],
 )
 @pytest.mark.parametrize("compression", ["", "GZIP"])
@@ -75,41 +80,66 @@ def test_what_every_record_must_have_is_looked_for_in_the_first(
 
 def test_data_is_listed_once_and_its_first_record_read_once(tmp_path: Path, monkeypatch) -> None:
     calls: list[str] = []
-    for called in (preflight_module.find, preflight_module.columns_of_first_record):
+    for called in (sample_module.find, sample_module.read_records):
 
         def counted(*given, _called=called, **options):
             calls.append(_called.__name__)
             return _called(*given, **options)
 
-        monkeypatch.setattr(preflight_module, called.__name__, counted)
-    path = write(tmp_path, example_data.record(other=PHOTO))
+        monkeypatch.setattr(sample_module, called.__name__, counted)
+    path = write(tmp_path, example_data.record(other=PHOTO, x=1))
     crop = "backbones: {one: {kind: lenet5, input: crop}, "
     text = path.read_text().replace("features: {", "features: {crop: {kind: image, size: [32, 32], from: image}, ")
     path.write_text(text.replace("backbones: {", crop))
-    assert messages(path).keys() == {"features.photo", "features.crop", "label"}
-    assert sorted(calls) == ["columns_of_first_record", "find"]
+    assert messages(path).keys() == {"features.photo.from", "features.crop.from", "label.from"}
+    assert sorted(calls) == ["find", "read_records"]
 
 
 def test_records_that_may_be_quarantined_are_not_judged_by_the_first(tmp_path: Path) -> None:
-    assert messages(write(tmp_path, example_data.record(x=1), more=", bad_records: {policy: quarantine}")) == {}
+    records = [example_data.record(x=1), example_data.record(x=1, image=PHOTO, y=1)]
+    assert messages(write(tmp_path, *records, more=", bad_records: {policy: quarantine}")) == {}
 
 
 def test_the_columns_of_a_record_are_those_that_tensorflow_reads(tmp_path: Path) -> None:
     record = example_data.record(a=example_data.feature(1, 2, 3), b="text", c=0.5, d=tf.train.Feature())
     path = example_data.write_tfrecord(tmp_path / "x", [record, example_data.record(e=1)])
-    assert columns_of_first_record(str(path)) == {"a": 3, "b": 1, "c": 1, "d": 0}
+    first, second = read_records(str(path), 5)
+    assert {name: (column.type, list(column.values)) for name, column in first.items()} == {
+        "a": ("int", [1, 2, 3]),
+        "b": ("bytes", [b"text"]),
+        "c": ("float", [0.5]),
+        "d": (None, []),
+    }
+    assert second.keys() == {"e"}
+    assert len(list(read_records(str(path), 1))) == 1
     steps = example_data.write_tfrecord(tmp_path / "s", [example_data.sequence(record, steps=4)])
-    assert columns_of_first_record(str(steps)) == {"a": 3, "b": 1, "c": 1, "d": 0, "steps": 4}
+    (read,) = read_records(str(steps), 5)
+    assert read["steps"].type == "int" and list(read["steps"].values) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_a_column_is_found_anywhere_in_a_file(tmp_path: Path, compression: str) -> None:
+    filler = [example_data.record(x=b"%d" % number + bytes(1 << 16)) for number in range(40)]
+    records = [*filler, example_data.record(**{"rare": 1, "l" * 200: 1})]
+    path = str(example_data.write_tfrecord(tmp_path / "x", records, compression))
+    assert [has_column(path, name, math.inf) for name in ("x", "rare", "l" * 200, "rar", "l" * 199)] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert has_column(path, "rare", -math.inf) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64, b"\x1f\x8b\x08 no gzip", b"\x08" + b"\0" * 40])
 def test_what_is_no_tfrecord_file_is_left_to_ingestion(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
-    assert not columns_of_first_record(str(tmp_path / "x"))
+    assert not list(read_records(str(tmp_path / "x"), 5))
 
 
 def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, example_data.record(image=PHOTO, y=1))
+    path = write(tmp_path, example_data.record(image=PHOTO, x=1, y=1))
     (tmp_path / "data" / "b.tfrecord").symlink_to(tmp_path / "gone")
     assert messages(path) == {
         "data.examples": f"{tmp_path}/data/b.tfrecord: a broken link to {tmp_path}/gone; remove or repair the link"
@@ -118,7 +148,7 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_file_whose_name_is_not_utf_8_is_named_without_a_fault(tmp_path: Path) -> None:
-    path = write(tmp_path, example_data.record(image=PHOTO, y=1))
+    path = write(tmp_path, example_data.record(image=PHOTO, x=1, y=1))
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/data/gr\xfc.tfrecord")).touch()
     ended = subprocess.run(
         [sys.executable, "-m", "hubline.pipeline.cli", "check", str(path)], capture_output=True, text=True, check=False
@@ -140,7 +170,7 @@ def test_a_warm_start_from_nothing_is_named_with_its_key(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("name", "is_fine"), [("exp[1]", False), ("a\\b", False), ("a*b?", True), ("{x} y", True)])
 def test_folders_in_which_tensorflow_finds_no_model_are_refused(tmp_path: Path, name: str, is_fine: bool) -> None:
-    found = messages(write(tmp_path / name, example_data.record(image=PHOTO, y=1)))
+    found = messages(write(tmp_path / name, example_data.record(image=PHOTO, x=1, y=1)))
     assert found.keys() == (set() if is_fine else {"", "serving.destination"})
     assert all("TensorFlow's checkpoint reader takes the" in message for message in found.values())
     # The ones that TensorFlow reads a model from:

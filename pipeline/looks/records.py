@@ -1,0 +1,185 @@
+"""Looks at the first records of the data: columns, types and values that would stop a run.
+
+What a few records can't prove is not said: a column that they lack may be in others, and classes may follow.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hubline.components.example_gen.first_record import Column
+from hubline.components.example_gen.label_contracts import CONTRACTS
+from hubline.core.config_errors import Location, PlacedError
+from hubline.pipeline.diagnostics import nearest
+from hubline.pipeline.looks.sample import Sample
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.encoded_images import FORMATS, IMAGE_MAGIC
+from hubline.preprocessing.feature_columns import images, stored_pixels
+from hubline.preprocessing.kinds.stored_pixels import RawPixels
+from hubline.trainer.config.training import Training
+
+Fault = Callable[[Column], str | None]
+"""Says what is wrong with a column that has values."""
+
+_SHOWN = 12
+_SHOWN_LENGTH = 40
+
+
+def images_are_in_records(features: Features, sample: Sample) -> Iterator[PlacedError]:
+    pixels = stored_pixels(features)
+    for name, image in images(features).items() if sample.is_judged else ():
+        column = image.column or name
+        fault = _pixels_fault(pixels[column]) if column in pixels else _image_fault
+        key = ("features", name, "from") if image.column else ("features", name)
+        yield from _of_column(sample, key, column, image.kind, fault, is_list=image.kind == "video")
+
+
+def the_label_is_in_records(label: Label | None, sample: Sample) -> Iterator[PlacedError]:
+    if label is None or not sample.is_judged:
+        return
+    asked = CONTRACTS.of(label.kind)(label)
+    written = label.model_dump(by_alias=True, exclude_defaults=True)
+    numbers: tuple[str, ...] = asked.get("numbers", ())
+    for column in dict.fromkeys((*label.required, *numbers)):
+        fault = _number_fault(asked) if column in numbers else _image_fault if column in label.masks else _nothing
+        if column == asked.get("label"):
+            fault = _class_fault(asked.get("classes"), "boxes" in asked)
+        is_list = "boxes" in asked or bool(asked.get("several") and column == asked.get("label"))
+        key = _key_of(written, column)
+        yield from _of_column(sample, ("label", *key), column, "label", fault, is_list)
+    if (of_class := asked.get("label")) and of_class not in label.required:
+        yield from _of_classes(sample, of_class, ("label", *_key_of(written, of_class)), _class_fault(asked["classes"]))
+
+
+def weights_are_in_records(training: Training, sample: Sample) -> Iterator[PlacedError]:
+    if training.sample_weight and sample.is_judged:
+        key = ("training", "sample_weight")
+        yield from _of_column(sample, key, training.sample_weight, "sample weight", _weight_fault)
+
+
+def _of_column(
+    sample: Sample, location: Location, column: str, what: str, fault: Fault, is_list: bool = False
+) -> Iterator[PlacedError]:
+    """The first error in a column that every record must have."""
+    for record in sample.records:
+        found = record.columns.get(column)
+        if found is None:
+            known = nearest(column, sorted(record.columns))
+            yield location, f"{record.path}: {record.name} has no {what} '{column}'; {known}"
+        elif not found.values:
+            said = "is empty; every record needs a value"
+            yield location, f"{record.path}: the {what} '{column}' of {record.name} {said}"
+        elif len(found.values) > 1 and not is_list and not _holds_pixels(found, fault):
+            said = f"has {len(found.values)} values; every record needs one"
+            yield location, f"{record.path}: the {what} '{column}' of {record.name} {said}"
+        elif wrong := fault(found):
+            yield location, f"{record.path}: the {what} '{column}' of {record.name} {wrong}"
+        else:
+            continue
+        return
+
+
+def _of_classes(sample: Sample, column: str, location: Location, fault: Fault) -> Iterator[PlacedError]:
+    """The first error in a column with any number of classes."""
+    for record in sample.records:
+        found = record.columns.get(column)
+        if found is not None and found.values and (said := fault(found)):
+            yield location, f"{record.path}: the label '{column}' of {record.name} {said}"
+            return
+
+
+def _holds_pixels(column: Column, fault: Fault) -> bool:
+    return column.type != "bytes" and getattr(fault, "counts_values", False)
+
+
+def _nothing(column: Column) -> str | None:
+    return None
+
+
+def _image_fault(column: Column) -> str | None:
+    if column.type != "bytes":
+        return f"holds {_numbers(column)}; it must be {FORMATS}, or have `decode`"
+    for encoded in column.values:
+        if not any(encoded.startswith(magic) for magic in IMAGE_MAGIC.values()):
+            return f"is not {FORMATS}: it begins with {encoded[:8]!r}"
+    return None
+
+
+def _pixels_fault(stored: Any) -> Fault:
+    def raw(column: Column) -> str | None:
+        if column.type != "bytes":
+            return f"holds {_numbers(column)}; decode kind: raw takes bytes"
+        size = len(column.values[0])
+        return None if size == stored.size else f"has {size:,} bytes; {stored} has {stored.size:,}"
+
+    def numbers(column: Column) -> str | None:
+        if column.type == "bytes":
+            return "holds bytes; decode kind: numbers takes numbers"
+        count = len(column.values)
+        return None if count == stored.count else f"has {count:,} numbers; {[*stored.shape]} has {stored.count:,}"
+
+    numbers.counts_values = True  # type: ignore[attr-defined]
+    return raw if isinstance(stored, RawPixels) else numbers
+
+
+def _class_fault(classes: tuple[str, ...] | None, other_names: bool = False) -> Fault:
+    def fault(column: Column) -> str | None:
+        if column.type == "float":
+            return f"is the float {column.values[0]:g}; a class is an integer or a string, kind: regression a number"
+        for value in column.values:
+            if classes is None:
+                return None
+            if isinstance(value, bytes):
+                name = value.decode(errors="replace")
+                if name not in classes and not other_names:
+                    return f"is '{_short(name)}', none of the classes; {nearest(name, classes[:_SHOWN])}"
+            elif not 0 <= value < len(classes):
+                return f"is {value}; integers are positions in `classes`, from 0 to {len(classes) - 1}"
+        return None
+
+    return fault
+
+
+def _number_fault(asked: dict[str, Any]) -> Fault:
+    def fault(column: Column) -> str | None:
+        value = column.values[0]
+        if isinstance(value, bytes):
+            text = _short(value.decode(errors="replace"))
+            return f"is the text '{text}'; it must be a number; texts are for kind: class"
+        if not math.isfinite(value):
+            return f"is {value}; it must be finite"
+        if asked.get("positive") and value <= 0:
+            return f"is {value:g}; the logarithm needs a number above 0"
+        if asked.get("indicators") and value not in (0, 1):
+            return f"is {value:g}; it must be 0 or 1"
+        return None
+
+    return fault
+
+
+def _weight_fault(column: Column) -> str | None:
+    value = column.values[0]
+    if isinstance(value, bytes):
+        return f"is the text '{_short(value.decode(errors='replace'))}'; it must be a number"
+    return None if math.isfinite(value) and value >= 0 else f"is {value:g}; it must be 0 or more"
+
+
+def _key_of(section: dict[str, Any], column: str) -> Location:
+    """The key of a section that names a column."""
+    for key, value in section.items():
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        if value == column or column in inner or (key == "where" and column in str(value)):
+            return (key,)
+    return ()
+
+
+def _numbers(column: Column) -> str:
+    return "integers" if column.type == "int" else "floats"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
+
+
+LOOKS = (images_are_in_records, the_label_is_in_records)
+LOOKS_TO_TRAIN = (weights_are_in_records,)
