@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE
 from hubline.components.evaluator.test_split import TestSplit
-from hubline.components.pusher.integrity import find_faults
 from hubline.core.errors import RunError, UserError, tensorflow_reason
+from hubline.serving.integrity import find_faults
 from hubline.trainer.export_format import HEAD, SERVING, recipe_of
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.saved_model_loader import load_exported

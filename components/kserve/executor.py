@@ -9,8 +9,8 @@ from hubline.components.config.serving import InferenceService
 from hubline.components.kserve.inference_service import OwnedFields, connect
 from hubline.components.kserve.roll_out import roll_out
 from hubline.components.pusher.executor import DESTINATION, VERSION
-from hubline.components.pusher.push import copy_once
 from hubline.core.digest import tree_digest
+from hubline.serving.push import copy_once
 
 URL, REVISION, STORAGE_URI, PERCENT = "url", "revision", "storage_uri", "percent"
 

@@ -17,11 +17,11 @@ from kubernetes.client import V1Deployment
 
 from hubline.components.cluster import Conflict, Unreachable
 from hubline.components.kserve.inference_service import InferenceService, InferenceServices, OwnedFields
-from hubline.components.pusher.push import writing
 from hubline.core import interruption, storage
 from hubline.core.config_base import Section
 from hubline.core.errors import RunError
 from hubline.core.progress import report
+from hubline.serving.push import writing
 
 _LOGGER = logging.getLogger(__name__)
 PAUSE_SECONDS = 2.0

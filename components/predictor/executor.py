@@ -34,7 +34,6 @@ from hubline.components.predictor.label_file import read_labels
 from hubline.components.predictor.model import ModelSpec
 from hubline.components.predictor.predict import BadItem
 from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
-from hubline.components.pusher.push import push
 from hubline.components.spread.executor import StageExecutor
 from hubline.components.spread.stage import Stage
 from hubline.core import storage
@@ -45,6 +44,7 @@ from hubline.core.errors import DataError
 from hubline.core.shard_cache import key
 from hubline.preprocessing.labels.classes import ClassLabel
 from hubline.preprocessing.module_features import ModuleFeaturesToInfer
+from hubline.serving.push import push
 from hubline.serving.versions import newest_numbered
 from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.hub_trial import TrialResult

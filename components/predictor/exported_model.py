@@ -11,12 +11,12 @@ from hubline.components.predictor.inputs import InputType, Item
 from hubline.components.predictor.json_records import columns_of
 from hubline.components.predictor.label_answers import SHARES, reading
 from hubline.components.predictor.model import Answer, Model, ModelSpec
-from hubline.components.pusher.integrity import find_faults
 from hubline.core.errors import DataError, UserError
 from hubline.core.float64 import to_parts
 from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 from hubline.preprocessing.examples import flattened
 from hubline.preprocessing.feature_columns import input_name
+from hubline.serving.integrity import find_faults
 from hubline.serving.versions import version_in
 from hubline.trainer.export_format import PREDICT, SERVING, names_of
 from hubline.trainer.saved_model_loader import load_exported

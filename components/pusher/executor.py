@@ -14,10 +14,10 @@ from hubline.components.dashboard.markdown import pushed_text
 from hubline.components.exporter.card import ModuleCard
 from hubline.components.input_artifacts import module_folder
 from hubline.components.pusher.publish import publish
-from hubline.components.pusher.push import push
 from hubline.core import storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError
+from hubline.serving.push import push
 from hubline.serving.versions import newest_version
 
 # Custom properties in which TFX's own Pusher records where a model went.

@@ -4,8 +4,8 @@ import tempfile
 
 from hubline.artifacts.decision import Metrics
 from hubline.components.exporter.card import ModuleCard
-from hubline.components.pusher.push import push
 from hubline.core import storage
+from hubline.serving.push import push
 from hubline.serving.versions import newest_version
 
 

@@ -284,7 +284,7 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("components/pin/find.py", set()),
         ("artifacts/pins.py", behind("ExampleGen")),
         ("artifacts/decision.py", behind("Evaluator")),
-        ("components/pusher/push.py", behind("Pusher")),
+        ("serving/push.py", behind("Pusher")),
         ("components/trainer/executor.py", behind("Trainer")),
     ],
 )

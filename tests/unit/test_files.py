@@ -16,11 +16,11 @@ from hubline.components.hub_module.fetch import fetch
 from hubline.components.hub_module.fingerprint import fingerprint
 from hubline.components.hub_module.handle import MIRROR
 from hubline.components.pin.snapshot import pin_files, pin_serving, pin_vocabularies
-from hubline.components.pusher.push import push
 from hubline.core import storage
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import UserError
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
+from hubline.serving.push import push
 from hubline.serving.versions import newest_version, versions
 from tests.support import hub_modules
 from tests.support import model as make_model

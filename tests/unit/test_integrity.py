@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from hubline.components.pusher.integrity import find_faults
+from hubline.serving.integrity import find_faults
 
 DATA, INDEX = "variables/variables.data-00000-of-00001", "variables/variables.index"
 

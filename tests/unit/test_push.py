@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from hubline.components.pusher import lease
-from hubline.components.pusher.owner import Owner
-from hubline.components.pusher.push import copy_once, push
 from hubline.core import interruption, storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError, UserError
 from hubline.core.interruption import Interrupted
+from hubline.serving import lease
+from hubline.serving.owner import Owner
+from hubline.serving.push import copy_once, push
 from hubline.serving.versions import newest_version, next_version, version_number, versions
 from tests.support import object_store as make_object_store
 
@@ -255,7 +255,7 @@ def test_a_version_in_a_store_is_never_overwritten(s3: str, tmp_path: Path, monk
     first, second = model_of(tmp_path / "first", "1"), model_of(tmp_path / "second", "2")
     version = push(first, f"{s3}/serving")
     assert tree_digest(version) == tree_digest(first)
-    monkeypatch.setattr("hubline.components.pusher.push.next_version", lambda destination: f"{destination}/1")
+    monkeypatch.setattr("hubline.serving.push.next_version", lambda destination: f"{destination}/1")
     with pytest.raises(RunError, match=r"/serving/1/assets/words.txt: another push has written this"):
         push(second, f"{s3}/serving")
     assert tree_digest(version) == tree_digest(first)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hubline.components.pusher.lease import leased
-from hubline.components.pusher.unfinished import clear_abandoned, publish, unfinished
 from hubline.core import interruption, storage
 from hubline.core.config_base import is_remote
 from hubline.core.digest import file_digest
 from hubline.core.errors import RunError, UserError
+from hubline.serving.lease import leased
+from hubline.serving.unfinished import clear_abandoned, publish, unfinished
 from hubline.serving.versions import next_version
 
 _LAST = "saved_model.pb"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hubline.components.pusher.owner import Owner
 from hubline.core import storage
+from hubline.serving.owner import Owner
 
 _PREFIX = ".incoming-"
 _ABANDONED_SECONDS = 24 * 3600

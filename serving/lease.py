@@ -19,10 +19,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from hubline.components.pusher.owner import Owner
 from hubline.core import interruption, storage
 from hubline.core.config_base import Section
 from hubline.core.errors import RunError
+from hubline.serving.owner import Owner
 
 _LOGGER = logging.getLogger(__name__)
 CLAIMS = ".pushing"
