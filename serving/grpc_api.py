@@ -45,12 +45,12 @@ def server(service: Service) -> grpc.aio.Server:
 
 class _Servicer:
     def __init__(self, service: Service) -> None:
-        self._service = service
+        self.service = service
 
-    async def _answer(self, method: str, context: grpc.aio.ServicerContext, answer: Callable[[], Awaitable]) -> Any:
+    async def reply(self, method: str, context: grpc.aio.ServicerContext, answer: Callable[[], Awaitable]) -> Any:
         """Counts a request, and answers errors with their code."""
         try:
-            with self._service.counting("grpc", method):
+            with self.service.counting("grpc", method):
                 return await answer()
         except RequestError as error:
             await context.abort(error.code, error.message)
@@ -58,20 +58,20 @@ class _Servicer:
             _LOGGER.exception("%s", method)
             await context.abort(Code.INTERNAL, "the server failed; its log has the details")
 
-    def _loaded(self, spec: Any) -> Model:
+    def loaded(self, spec: Any) -> Model:
         kind = spec.WhichOneof("version_choice")
         version = spec.version.value if kind == "version" else None
-        return self._service.model(spec.name, version, spec.version_label if kind == "version_label" else "")
+        return self.service.model(spec.name, version, spec.version_label if kind == "version_label" else "")
 
 
 class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServicer):
     async def Predict(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         async def answer() -> Any:
-            model = self._loaded(request.model_spec)
+            model = self.loaded(request.model_spec)
             signature = signature_of(model.signatures, request.model_spec.signature_name)
             inputs = protos.arrays(request.inputs)
             outputs = chosen(
-                await self._service.run(signature, inputs, context.time_remaining() or _NEVER), request.output_filter
+                await self.service.run(signature, inputs, context.time_remaining() or _NEVER), request.output_filter
             )
             response = predict_pb2.PredictResponse()
             for name, array in outputs.items():
@@ -79,25 +79,25 @@ class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServic
             fill_spec(response.model_spec, request.model_spec.name, model, signature.name)
             return response
 
-        return await self._answer("predict", context, answer)
+        return await self.reply("predict", context, answer)
 
     async def Classify(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         async def answer() -> Any:
-            model, outputs = await self._on_examples(request.model_spec, request.input, CLASSIFY, context)
+            model, outputs = await self.on_examples(request.model_spec, request.input, CLASSIFY, context)
             response = classification_pb2.ClassificationResponse(result=_classifications(outputs))
             fill_spec(response.model_spec, request.model_spec.name, model, request.model_spec.signature_name)
             return response
 
-        return await self._answer("classify", context, answer)
+        return await self.reply("classify", context, answer)
 
     async def Regress(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         async def answer() -> Any:
-            model, outputs = await self._on_examples(request.model_spec, request.input, REGRESS, context)
+            model, outputs = await self.on_examples(request.model_spec, request.input, REGRESS, context)
             response = regression_pb2.RegressionResponse(result=_regressions(outputs))
             fill_spec(response.model_spec, request.model_spec.name, model, request.model_spec.signature_name)
             return response
 
-        return await self._answer("regress", context, answer)
+        return await self.reply("regress", context, answer)
 
     async def MultiInference(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         async def answer() -> Any:
@@ -107,7 +107,7 @@ class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServic
             for task in request.tasks:
                 if task.method_name not in _PROMISES:
                     raise RequestError(Code.UNIMPLEMENTED, f"method '{task.method_name}' isn't answered in one request")
-                model, outputs = await self._on_examples(task.model_spec, request.input, task.method_name, context)
+                model, outputs = await self.on_examples(task.model_spec, request.input, task.method_name, context)
                 result = response.results.add()
                 fill_spec(result.model_spec, task.model_spec.name, model, task.model_spec.signature_name)
                 if task.method_name == CLASSIFY:
@@ -116,7 +116,7 @@ class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServic
                     result.regression_result.CopyFrom(_regressions(outputs))
             return response
 
-        return await self._answer("multi_inference", context, answer)
+        return await self.reply("multi_inference", context, answer)
 
     async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         async def answer() -> Any:
@@ -124,31 +124,31 @@ class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServic
                 raise invalid("the request has no metadata_field")
             if unknown := set(request.metadata_field) - {SIGNATURES}:
                 raise invalid(f"metadata field '{min(unknown)}' isn't supported, only '{SIGNATURES}'")
-            return model_metadata(self._loaded(request.model_spec), request.model_spec.name)
+            return model_metadata(self.loaded(request.model_spec), request.model_spec.name)
 
-        return await self._answer("metadata", context, answer)
+        return await self.reply("metadata", context, answer)
 
-    async def _on_examples(
+    async def on_examples(
         self, spec: Any, given: Any, method: str, context: grpc.aio.ServicerContext
     ) -> tuple[Model, Arrays]:
-        model = self._loaded(spec)
+        model = self.loaded(spec)
         signature = signature_of(model.signatures, spec.signature_name or DEFAULT, method)
         inputs = protos.serialized(signature, protos.examples(given))
-        return model, await self._service.run(signature, inputs, context.time_remaining() or _NEVER)
+        return model, await self.service.run(signature, inputs, context.time_remaining() or _NEVER)
 
 
 class _Model(_Servicer, model_service_pb2_grpc.ModelServiceServicer):
     async def GetModelStatus(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         async def answer() -> Any:
             spec = request.model_spec
-            self._service.check_name(spec.name)
+            self.service.check_name(spec.name)
             kind = spec.WhichOneof("version_choice")
             version = spec.version.value if kind == "version" else None
             if kind == "version_label":
-                version = self._loaded(spec).version
-            return model_status(self._service.models, version)
+                version = self.loaded(spec).version
+            return model_status(self.service.models, version)
 
-        return await self._answer("status", context, answer)
+        return await self.reply("status", context, answer)
 
     async def HandleReloadConfigRequest(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         await context.abort(Code.UNIMPLEMENTED, "the models of this server are set when it starts")

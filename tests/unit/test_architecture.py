@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 import hubline
+from tests.support.rooms import ROOMS
 
 ROOT = Path(hubline.__file__).parent
-ROOMS = ("core", "preprocessing", "trainer", "artifacts", "report", "serving", "components", "pipeline")
-"""From lowest to highest; each may import those before it."""
 
 
 def modules() -> dict[str, Path]:

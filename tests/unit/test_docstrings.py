@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.rooms import ROOMS
+
 ROOT = Path(__file__).parents[2]
-ROOMS = ("core", "preprocessing", "trainer", "artifacts", "report", "components", "pipeline", "benchmarks", "tests")
+FOLDERS = (*ROOMS, "benchmarks", "tests")
 
 
 def described(docstring: str) -> set[str]:
@@ -28,8 +30,8 @@ def arguments(function: ast.FunctionDef) -> set[str]:
 
 
 def unknown() -> Iterator[str]:
-    for room in ROOMS:
-        for path in (ROOT / room).rglob("*.py"):
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.FunctionDef):
                     for name in described(ast.get_docstring(node) or "") - arguments(node):

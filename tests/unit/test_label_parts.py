@@ -15,9 +15,9 @@ from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.parts import LabelParts
 from hubline.report.labels.predictions import ClassPredictions, MultilabelPredictions, ValuePredictions
 from tests.support.label_parts import PARTS
+from tests.support.rooms import ROOMS
 
 ROOT = Path(hubline.__file__).parent
-ROOMS = ("core", "preprocessing", "trainer", "artifacts", "report", "components", "pipeline")
 NOT_OF_ONE_CLASS = MultilabelPredictions, ValuePredictions
 SECTIONS: tuple[type[LabelKind], ...] = get_args(get_args(Label)[0])
 KINDS = {get_args(section.model_fields["kind"].annotation)[0] for section in SECTIONS}

@@ -5,19 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.private_uses import private_uses
+from tests.support.rooms import ROOMS
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (
-    "core",
-    "preprocessing",
-    "trainer",
-    "artifacts",
-    "report",
-    "components",
-    "pipeline",
-    "benchmarks",
-    "examples",
-)
+FOLDERS = (*ROOMS, "benchmarks", "examples")
 
 ALLOWED = {
     # A user's builder and the modules next to it are reimported, under the user's own names.

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.file_uses import file_uses
+from tests.support.rooms import ROOMS
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("artifacts", "components", "core", "pipeline", "preprocessing", "report", "trainer")
 
 SOURCE = "source code of Python modules, which is on this machine"
 TEMPORARY = "a temporary folder on this machine"
