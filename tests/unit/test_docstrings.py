@@ -23,7 +23,7 @@ def described(docstring: str) -> set[str]:
     return {name for space, name in entries if len(space) == indent}
 
 
-def arguments(function: ast.FunctionDef) -> set[str]:
+def arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     spec = function.args
     named = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, *filter(None, (spec.vararg, spec.kwarg))]
     return {argument.arg for argument in named}
@@ -33,7 +33,7 @@ def unknown() -> Iterator[str]:
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.FunctionDef):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     for name in described(ast.get_docstring(node) or "") - arguments(node):
                         yield f"{path.relative_to(ROOT)}: {node.name} has no argument {name}"
 
