@@ -32,6 +32,8 @@ class Step:
     """Whether the executor runs Beam pipelines."""
     uses_gpu: bool = False
     """Whether the executor runs a model, so that it benefits from a GPU and from a pod of its own."""
+    is_spread: bool = False
+    """Whether the executor has a `stage`, whose shards several pods can share."""
     placed_like: str | None = None
     """Step whose settings in `kubeflow.steps` this one has, too, unless it has its own."""
     pod_imports: tuple[str, ...] = ()

@@ -58,6 +58,7 @@ STATISTICS_GEN = Step(
     outputs={"statistics": "ExampleStatistics"},
     properties={"store": _STORE},
     uses_beam=True,
+    is_spread=True,
     pod_imports=("apache_beam", "tensorflow_data_validation"),
 )
 SCHEMA_GEN = Step(
@@ -114,6 +115,7 @@ TRANSFORM = Step(
         "store": _STORE,
     },
     uses_beam=True,
+    is_spread=True,
     pod_imports=("apache_beam", "tensorflow_transform"),
 )
 EMBEDDER = Step(
@@ -133,6 +135,7 @@ EMBEDDER = Step(
     },
     uses_beam=True,
     uses_gpu=True,
+    is_spread=True,
     pod_imports=("apache_beam", "tensorflow_transform"),
 )
 _OF_TRAINING = {
@@ -273,6 +276,7 @@ PREDICTOR = Step(
     },
     uses_beam=True,
     uses_gpu=True,
+    is_spread=True,
     pod_imports=("apache_beam", "tensorflow_transform"),
 )
 
@@ -307,3 +311,6 @@ PLACED_LIKE = {step.name: step.placed_like for step in STEPS if step.placed_like
 
 ON_GPU = tuple(step.name for step in STEPS if step.uses_gpu)
 """Names of the steps that benefit from a GPU."""
+
+SPREAD = tuple(step.name for step in STEPS if step.is_spread)
+"""Names of the steps whose shards several pods can share."""

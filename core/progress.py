@@ -46,6 +46,11 @@ def report(done: float, total: float, unit: str, **values: float) -> None:
         Interrupted: if the process was asked to end.
     """
     interruption.check()
+    show(done, total, unit, **values)
+
+
+def show(done: float, total: float, unit: str, **values: float) -> None:
+    """Reports progress from a thread other than the main one, which goes on if the process was asked to end."""
     if _within is not None:
         done, total, unit = _within[0] + min(done / max(total, 1e-9), 1.0), _within[1], _within[2]
     shown = "".join(f" {name}={value:.4g}" for name, value in values.items())

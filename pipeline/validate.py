@@ -16,7 +16,7 @@ from hubline.core.descriptions import DescribedJsonSchema
 from hubline.pipeline.config import FILES, AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import explain, meant, nearest, place_of, quote, without, without_echoes
 from hubline.pipeline.labels.parts import RULES as OF_LABEL
-from hubline.pipeline.rules import augment, beam, devices, export, features, infer, label, modules, tune
+from hubline.pipeline.rules import augment, beam, devices, export, features, infer, label, modules, pods, tune
 from hubline.pipeline.rules.rule import Rule, errors_of
 
 _TRAINING: tuple[Rule, ...] = (
@@ -28,6 +28,7 @@ _TRAINING: tuple[Rule, ...] = (
     *export.RULES,
     *tune.RULES,
     *beam.RULES,
+    *pods.RULES,
 )
 
 
@@ -97,7 +98,7 @@ def _checked(values: Mapping[Any, Any], folder: str) -> tuple[AnyFile | None, li
 
 def _rules(task: str, sections: Mapping[str, Any]) -> tuple[Rule, ...]:
     if task == "infer":
-        return (*infer.RULES, *beam.RULES_TO_INFER)
+        return (*infer.RULES, *beam.RULES_TO_INFER, *pods.RULES)
     return (*_TRAINING, *OF_LABEL.of(sections["label"].kind).rules) if "label" in sections else _TRAINING
 
 

@@ -9,7 +9,7 @@ from hubline.core.config_base import Section, is_remote, normalized
 from hubline.pipeline.diagnostics import nearest
 from hubline.pipeline.kubeflow.api_config import AnySchedule, Api
 from hubline.pipeline.kubeflow.placement import Key, Placement
-from hubline.pipeline.kubeflow.workers_config import WorkerJob
+from hubline.pipeline.kubeflow.workers_config import ShardJob, WorkerJob
 
 STEPS = ("Pin", *NAMES, "Alert")
 """Steps that can be configured. `HubModule` and `Backbone` stand for the steps of all modules and backbones."""
@@ -112,6 +112,8 @@ class Kubeflow(Section):
     training: WorkerJob = WorkerJob()
     """The job of the workers, with several `training.workers`. Their resources and nodes are those of the step Trainer,
     for each worker."""
+    workers: ShardJob = ShardJob()
+    """The jobs of steps with several `workers`."""
     image_pull_secrets: tuple[Key, ...] = ()
     """Secrets for pulling the image."""
     api: Api = Api()

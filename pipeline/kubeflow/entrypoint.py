@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
+from typing import Any
 
 from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact
@@ -26,6 +27,7 @@ from hubline.pipeline.kubeflow import logs
 from hubline.pipeline.kubeflow.exec_properties import taken
 from hubline.pipeline.kubeflow.executor_io import ExecutorInput
 from hubline.pipeline.kubeflow.notify import record_failure
+from hubline.pipeline.kubeflow.workers_config import VARIABLE as WORKERS
 
 PROPERTIES = "properties"
 """Parameter with a step's execution properties, as JSON."""
@@ -34,6 +36,7 @@ BEAM = "HUBLINE_BEAM"
 arguments and image, but not its environment, and no result depends on where Beam runs."""
 
 _BEAM_EXECUTORS = frozenset(step.executor for step in STEPS if step.uses_beam)
+_SPREAD_EXECUTORS = frozenset(step.executor for step in STEPS if step.is_spread)
 
 NOTHING: Mapping[str, list[Artifact]] = MappingProxyType({})
 
@@ -106,10 +109,26 @@ def execute(
     beam = BeamArguments.of_environment() if executor_path in _BEAM_EXECUTORS else None
     shared = beam.scratch if beam else None
     inputs, outputs = launched.artifacts(types, as_they_are=shared is not None)
-    executor_class = import_utils.import_class_by_path(executor_path)
     with _scratch(shared) as folder:
-        executor_class(_context(folder, beam)).Do(inputs | dict(given), outputs, properties)
+        executor = created(executor_path, folder, beam)
+        if WORKERS in os.environ and executor_path in _SPREAD_EXECUTORS:
+            # Imported here because most steps have no workers, and need no client of Kubernetes.
+            from hubline.pipeline.kubeflow.workers import shards
+
+            shards.run(executor_path, executor, inputs, properties)
+        executor.Do(inputs | dict(given), outputs, properties)
     return outputs
+
+
+def created(executor_path: str, folder: str, beam: BeamArguments | None) -> Any:
+    """An executor.
+
+    Args:
+        executor_path: Import path of the executor class.
+        folder: Folder for temporary files.
+        beam: Beam configuration; None for a step without Beam.
+    """
+    return import_utils.import_class_by_path(executor_path)(_context(folder, beam))
 
 
 @contextmanager

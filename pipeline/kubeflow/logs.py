@@ -4,15 +4,16 @@ import logging
 import sys
 import time
 
-_EVERY = 10.0
-"""Minimum interval between progress messages, in seconds."""
+_EVERY_SECONDS = 10.0
+"""Minimum interval between progress messages."""
 
 
-class _RateLimit(logging.Filter):
+class RateLimit(logging.Filter):
     """Rate-limits progress messages; the last one always passes."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         super().__init__()
+        self._seconds = seconds
         self._last = float("-inf")
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -20,7 +21,7 @@ class _RateLimit(logging.Filter):
         if progress is None:
             return True
         now = time.monotonic()
-        if progress["done"] < progress["total"] and now - self._last < _EVERY:
+        if progress["done"] < progress["total"] and now - self._last < self._seconds:
             return False
         self._last = now
         return True
@@ -30,7 +31,7 @@ def to_pod() -> None:
     """Sends Hubline's messages to standard output, which the cluster stores as the pod's log."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    handler.addFilter(_RateLimit())
+    handler.addFilter(RateLimit(_EVERY_SECONDS))
     logger = logging.getLogger("hubline")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)

@@ -100,6 +100,9 @@ def dumped(file: AnyFile) -> dict[str, Any]:
     kubeflow: dict[str, Any] = {"state": file.kubeflow.state, "every_step": {"volumes": volumes}}
     if has_workers(file):
         kubeflow["training"] = {"kind": file.kubeflow.training.kind}
+    steps = {name: {"workers": placement.workers} for name, placement in file.kubeflow.steps.items()}
+    if spread := {name: step for name, step in steps.items() if step["workers"] > 1}:
+        kubeflow["steps"] = spread
     # Values set to their default are kept: an empty `thresholds` and a missing one differ.
     values = json.loads(file.model_dump_json(by_alias=True, exclude_unset=True)) | {"kubeflow": kubeflow}
     for name, backbone in ({} if isinstance(file, InferFile) else file.backbones).items():

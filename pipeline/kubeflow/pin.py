@@ -23,6 +23,8 @@ from hubline.pipeline.kubeflow.parameter_definitions import has_workers, with_ch
 from hubline.pipeline.kubeflow.pipeline_spec import graph
 from hubline.pipeline.kubeflow.tasks import task_name
 from hubline.pipeline.kubeflow.workers import preflight
+from hubline.pipeline.kubeflow.workers.settings import TRAINER, spread_steps, workers_key
+from hubline.pipeline.kubeflow.workers_config import SHARDS
 from hubline.pipeline.paths import ClusterPaths
 from hubline.pipeline.snapshot import check, pin
 
@@ -54,7 +56,9 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
     """
     file = with_changes(values, given)
     if has_workers(file):
-        preflight.check(file.kubeflow.training.kind)
+        preflight.check(file.kubeflow.training.kind, workers_key(TRAINER))
+    for step in spread_steps(file.kubeflow)[:1]:
+        preflight.check(SHARDS, workers_key(step))
     pins = pin(file)
     check(file, pins)
     nodes = {node.id: node for node in graph(file, pins)}

@@ -44,7 +44,8 @@ def package(file: AnyFile, image: str) -> tuple[Json, Json]:
     """
     nodes, parameters, kubeflow = _nodes(file), offered(file), with_webhook(file.kubeflow)
     if has_workers(file):
-        kubeflow = workers.coordinating(kubeflow, image)
+        kubeflow = workers.training_in_pods(kubeflow, image)
+    kubeflow = workers.spread_over_pods(kubeflow, image)
     spec = {
         "pipelineInfo": {"name": file.name, "description": _about(file).replace("{{", "{ {")},
         "schemaVersion": SCHEMA_VERSION,

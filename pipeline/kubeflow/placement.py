@@ -132,6 +132,9 @@ class Retries(Section):
 class Placement(Section):
     """Resources of a step's pod, and where the pod runs."""
 
+    workers: int = Field(default=1, ge=1, le=1000)
+    """Number of pods that share the step's shards, each with all of these settings; for steps that work shard by shard
+    (docs/kubeflow.md). With 1, the step does the work in its own pod."""
     cpu: Quantity | None = Field(default=None, examples=["4", "500m"])
     """CPU limit."""
     memory: Quantity | None = Field(default=None, examples=["32Gi"])

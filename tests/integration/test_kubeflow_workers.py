@@ -1,4 +1,5 @@
-"""A compiled package whose Trainer has two workers: processes that a fake kubelet starts for the pods of a TFJob."""
+"""A compiled package whose Embedder and Trainer have two workers each: processes that a fake kubelet starts for pods
+of an indexed Job and of a TFJob."""
 
 import json
 import os
@@ -14,9 +15,9 @@ import tensorflow as tf
 
 from hubline.core import interruption
 from hubline.pipeline.kubeflow import executor_io
-from hubline.pipeline.kubeflow.workers import coordinator
+from hubline.pipeline.kubeflow.workers import job_run
 from hubline.trainer import devices
-from tests.support import example_data
+from tests.support import example_data, hub_modules, shard_jobs
 from tests.support.compiled import compiled, in_this_process
 from tests.support.launcher import Cluster, Version
 from tests.support.ports import free_port
@@ -27,14 +28,16 @@ pytestmark = pytest.mark.slow
 PIPELINE = """\
 name: tiny
 data: {examples: data}
-features: {x: {kind: numeric}}
+features: {x: {kind: numeric}, pair: {kind: numeric, length: 2}}
 label: {from: y, kind: regression}
+hubs: {turn: {handle: turn, inputs: {inputs: pair}}}
 model: {head: {hidden: [4]}}
 training: {epochs: 2, batch_size: 8, workers: 2}
 serving: {destination: serving}
 kubeflow:
   state: FOLDER/state
   every_step: {volumes: [{claim: work, path: FOLDER}]}
+  steps: {Embedder: {workers: 2}}
 """
 
 
@@ -44,19 +47,22 @@ class Processes:
     def __init__(self, folder: Path, mounted: Path) -> None:
         """Logs are written to `folder`. `mounted` has the artifacts of the step's pod, which workers don't see."""
         self.folder, self._mounted = folder, mounted
+        self._jobs: set[str] = set()
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.ports: dict[str, int] = {}
 
     def start(self, pod: dict) -> None:
         (container,) = pod["spec"]["containers"]
         env = {each["name"]: self._on_this_machine(each["value"]) for each in container["env"]}
-        if not self.running:
-            self._mounted.rename(self.folder / "of-the-step")
+        job = pod["metadata"]["labels"]["hubline-job"]
+        if job not in self._jobs:
+            self._jobs.add(job)
+            self._mounted.rename(self.folder / f"step-of-{job}")
         log = self._log(pod).open("wb")
         command = [sys.executable, *container["command"][1:], *container["args"]]
         uid = pod["metadata"]["uid"]
         self.running[uid] = subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=subprocess.STDOUT)
-        if pod["metadata"]["name"].endswith("-0-worker-1"):
+        if pod["metadata"]["name"].endswith("-0-worker-1") or _is_first_of_index_1(pod):
             self.running[uid].kill()
 
     def terminated(self, pod: dict) -> dict | None:
@@ -99,8 +105,18 @@ class Processes:
         return json.dumps(config)
 
 
+def _is_first_of_index_1(pod: dict) -> bool:
+    """Whether this is the first pod of worker 1 in a job over shards."""
+    annotations = pod["metadata"]["annotations"]
+    return (annotations.get(shard_jobs.INDEX), annotations.get(shard_jobs.FAILURES)) == ("1", "0")
+
+
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def record(x: float) -> bytes:
+    return example_data.record(x=x, y=2 * x - 1, pair=example_data.feature(x, -x))
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +124,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pipeline file on a volume, which here is its own folder, and its data: y is 2 x - 1."""
     folder = tmp_path_factory.mktemp("project")
     values = np.random.default_rng(0).normal(size=120)
-    records = [example_data.record(x=float(x), y=float(2 * x - 1)) for x in values]
-    example_data.write_tfrecord(folder / "data" / "a.tfrecord", records)
+    records = [record(float(x)) for x in values]
+    for number in range(3):
+        example_data.write_tfrecord(folder / "data" / f"{number}.tfrecord", records[number::3])
+    hub_modules.module(folder / "turn", tf.TensorSpec([None, 2], tf.float32), lambda pairs: pairs[:, ::-1] * 3.0)
     path = folder / "pipeline.yaml"
     path.write_text(PIPELINE.replace("FOLDER", str(folder)))
     return path
@@ -125,7 +143,7 @@ def ran(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     with pytest.MonkeyPatch.context() as patch, kubernetes.serving(folder) as kubeconfig:
         patch.setattr(executor_io, "MOUNTED", {"minio://": f"{cluster.mounted}/"})
         patch.setattr(executor_io, "remote", lambda path: path.replace(str(cluster.mounted), str(folder / "stored"), 1))
-        patch.setattr(coordinator, "PAUSE_SECONDS", 0.1)
+        patch.setattr(job_run, "PAUSE_SECONDS", 0.1)
         patch.setenv("KUBECONFIG", str(kubeconfig))
         patch.setenv("KFP_POD_NAME", OWN)
         patch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -140,7 +158,36 @@ def _refuse(*_: object) -> None:
     raise AssertionError("the step's pod trains nothing, and has none of the workers' GPUs")
 
 
-UP_TO_TRAINER = ("pin", "data", "datachecks", "transform", "embedder", "trainer")
+UP_TO_TRAINER = ("pin", "hubmodule-turn", "data", "datachecks", "transform", "embedder", "trainer")
+
+
+def rows(cluster: Cluster) -> dict[str, bytes]:
+    """Content of each file with rows."""
+    folder = cluster.stored("embedder", "rows")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("Split-*/*"))}
+
+
+@pytest.mark.both_stacks
+def test_two_workers_of_an_indexed_job_embed_what_one_process_embeds(
+    project: Path, ran: tuple[Cluster, TrainingCluster]
+) -> None:
+    cluster, kubernetes = ran
+    of_two = rows(cluster)
+    (job,) = [each for each in kubernetes.created if each["kind"] == "Job"]
+    assert job["spec"]["completions"] == 2 and len(of_two) == 9, "3 shards of each split"
+    pods = {name for name in kubernetes.followed if name.startswith(job["metadata"]["name"])}
+    assert len(pods) == 3, "worker 1 was killed, and replaced"
+    assert not list((project.parent / "state" / "workers").iterdir()), "nothing is left in the state"
+
+    cluster.run(compiled(project), {}, ("pin", "embedder"))
+    assert not cluster.failed and rows(cluster) == of_two
+    assert [each for each in kubernetes.created if each["kind"] == "Job"] == [job], "all is cached, so it needs no job"
+
+    text = project.read_text()
+    alone = project.with_name("alone.yaml")
+    alone.write_text(text.replace("/state", "/other-state").replace("  steps: {Embedder: {workers: 2}}\n", ""))
+    cluster.run(compiled(alone), {}, ("pin", "embedder"))
+    assert not cluster.failed and rows(cluster) == of_two
 
 
 @pytest.mark.both_stacks
@@ -150,7 +197,7 @@ def test_two_workers_of_a_tfjob_train_what_one_process_trains(
     cluster, kubernetes = ran
     trained = cluster.stored("trainer", "model_run"), cluster.stored("trainer", "model")
     of_two, model = json.loads((trained[0] / "curves.json").read_text()), trained[1] / "Format-Serving"
-    examples = tf.constant([example_data.record(x=x) for x in (-1.0, 0.0, 2.0)])
+    examples = tf.constant([record(x) for x in (-1.0, 0.0, 2.0)])
     answers = tf.saved_model.load(str(model)).signatures["serving_default"](examples=examples)
     predicted = {name: value.numpy() for name, value in answers.items()}
 

@@ -8,16 +8,18 @@ one step before each read of a job; the kubelet before each list of pods.
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
+from tests.support import shard_jobs
 from tests.support.kubernetes_api import Refusal, kubeconfig, responded
 
 Json = dict[str, Any]
@@ -65,12 +67,15 @@ class Script:
 
 @dataclass
 class Scripted:
-    """A kubelet whose containers do as told, by number of the job and index of the worker."""
+    """A kubelet whose containers do as told, by number of the job (of the pod with this index, if the Job replaces
+    pods) and index of the worker."""
 
     scripts: dict[tuple[int, int], Script] = field(default_factory=dict)
 
     def script(self, pod: Json) -> Script:
-        attempt = int(pod["metadata"]["labels"]["hubline-job"].rpartition("-")[2])
+        is_replaced = shard_jobs.FAILURES in pod["metadata"]["annotations"]
+        job = int(pod["metadata"]["labels"]["hubline-job"].rpartition("-")[2])
+        attempt = shard_jobs.attempt_of(pod) if is_replaced else job
         return self.scripts.get((attempt, index_of(pod)), Script())
 
     def start(self, pod: Json) -> Json | None:
@@ -247,6 +252,9 @@ class TrainingCluster:
             return
         if any(each["type"] in ("Succeeded", "Failed", "Complete") and each["status"] == "True" for each in conditions):
             return
+        if "backoffLimitPerIndex" in job["spec"]:
+            self._reconcile_shards(job)
+            return
         replicas = job["spec"]["tfReplicaSpecs"]["Worker"] if is_tfjob else job["spec"]
         count = replicas["replicas"] if is_tfjob else replicas["completions"]
         pods = {index_of(pod): pod for pod in self.workers}
@@ -276,11 +284,32 @@ class TrainingCluster:
             return
         else:
             return
-        for pod in pods.values():  # cleanPodPolicy: Running; a Job always ends its active pods
+        self._end_active(list(pods.values()))  # cleanPodPolicy: Running; a Job always ends its active pods
+
+    def _reconcile_shards(self, job: Json) -> None:
+        name, spec = job["metadata"]["name"], job["spec"]
+        pods = [pod for pod in self.workers if pod["metadata"]["labels"]["hubline-job"] == name]
+        failed, create, indexes = shard_jobs.decided(spec, pods)
+        for index, annotations in create.items():
+            self._create_pod(job, spec, index, spec["completions"], annotations)
+        if failed:
+            job["status"]["failedIndexes"] = indexes
+            _set(job, "FailureTarget", failed)
+            _set(job, "Failed", failed)
+        elif len([pod for pod in pods if pod["status"]["phase"] == "Succeeded"]) == spec["completions"]:
+            _set(job, "Complete", "Reached expected number of succeeded pods")
+        else:
+            return
+        self._end_active(pods)
+
+    def _end_active(self, pods: list[Json]) -> None:
+        for pod in pods:
             if pod["status"]["phase"] in ("Running", "Pending"):
                 self._delete_pod(pod)
 
-    def _create_pod(self, job: Json, replicas: Json, index: int, count: int) -> None:
+    def _create_pod(
+        self, job: Json, replicas: Json, index: int, count: int, annotations: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         name, kind = job["metadata"]["name"], job["kind"]
         if self.quota:
             involved = {"name": name, "kind": kind, "uid": job["metadata"]["uid"]}
@@ -311,6 +340,7 @@ class TrainingCluster:
             pod_name = f"{name}-{index}-{self.numbers:05}"
             labels["batch.kubernetes.io/job-completion-index"] = str(index)
             template["metadata"].setdefault("annotations", {})["batch.kubernetes.io/job-completion-index"] = str(index)
+            template["metadata"]["annotations"] |= annotations
             template["spec"]["hostname"] = f"{name}-{index}"
             env.append({"name": "JOB_COMPLETION_INDEX", "value": str(index)})
         metadata = template["metadata"] | {

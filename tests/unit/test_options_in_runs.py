@@ -38,7 +38,7 @@ EDITED = {
 """Options that a test inserts into the text of a file before the run, by test and type."""
 
 CLUSTER = "takes effect on a cluster; compiled packages are run by test_kubeflow.py and test_kubeflow_infer.py"
-WORKERS = "tests/integration/test_kubeflow_workers.py runs a package with two workers"
+WORKERS = "tests/integration/test_kubeflow_workers.py runs a package whose Embedder and Trainer have two workers each"
 KSERVE = "needs KServe; tests/unit/test_kserve_step.py simulates its API"
 ENGINES = "tests/integration/test_engine.py runs the steps that use Beam on job servers"
 NETWORKS = "trained and compared with Keras in tests/integration/test_backbones.py; takes minutes in a full run"
@@ -64,6 +64,7 @@ WITHOUT_RUN: dict[str, str] = dict.fromkeys(
     ),
     CLUSTER,
 ) | {
+    "ShardJob": WORKERS,
     "WorkerJob": WORKERS,
     "InferenceService": KSERVE,
     "Serving.kserve": KSERVE,

@@ -60,7 +60,8 @@ def test_every_placement_is_written_as_kfp_kubernetes_writes_it() -> None:
 
 
 def test_every_option_of_a_placement_is_compared() -> None:
-    used = kubeflow().placement("Trainer").model_fields_set | {"gpu_type"}
+    of_several_pods = {"workers"}  # tests/unit/test_worker_packages.py
+    used = kubeflow().placement("Trainer").model_fields_set | {"gpu_type"} | of_several_pods
     assert used == set(type(kubeflow().placement("Trainer")).model_fields)
 
 

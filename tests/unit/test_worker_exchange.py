@@ -9,10 +9,14 @@ import pytest
 from hubline.core import storage
 from hubline.core.errors import RunError
 from hubline.pipeline.kubeflow import executor_io
+from hubline.pipeline.kubeflow.placement import Placement
 from hubline.pipeline.kubeflow.workers import exchange, worker
 from hubline.pipeline.kubeflow.workers.exchange import Exchange, files_of
+from hubline.pipeline.kubeflow.workers.settings import WorkerPods
 
 HOSTS = "taxi-0.taxi.team.svc:2222,taxi-1.taxi.team.svc:2222"
+
+TRAINER = WorkerPods(image="x", placement=Placement())
 
 
 class Pods:
@@ -27,7 +31,7 @@ class Pods:
 
     def begin(self, content: str) -> exchange.Files:
         storage.write_text(f"{self.store}/bucket/rows/shards/0", content)
-        files = files_of({"rows": [self.input]}, {"model": [self.output]})
+        files = files_of({"rows": [self.input]}, {"model": [self.output]}, TRAINER)
         self.exchange.write(files)
         return files
 
@@ -95,6 +99,6 @@ def test_an_error_before_the_training_is_one_of_the_worker(
 
 def test_artifacts_that_workers_cannot_read_are_refused_before_a_job_is_made(pods: Pods, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"rows: this artifact is in no store .*set kubeflow\.pipeline_root"):
-        files_of({"rows": [str(tmp_path / "elsewhere" / "rows")]}, {})
-    with pytest.raises(RunError, match=r"environment and secrets of the Trainer .*which can't read .*there is no such"):
-        files_of({"rows": [pods.input]}, {})
+        files_of({"rows": [str(tmp_path / "elsewhere" / "rows")]}, {}, TRAINER)
+    with pytest.raises(RunError, match=r"environment and secrets of the step .*which can't read .*there is no such"):
+        files_of({"rows": [pods.input]}, {}, TRAINER)

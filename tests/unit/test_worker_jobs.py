@@ -13,13 +13,14 @@ from ruamel.yaml import YAML
 from hubline.core import interruption
 from hubline.core.errors import RunError
 from hubline.pipeline.kubeflow.placement import Placement
-from hubline.pipeline.kubeflow.workers import coordinator, manifests, preflight, watch
+from hubline.pipeline.kubeflow.workers import job_run, manifests, preflight, training_watch
 from hubline.pipeline.kubeflow.workers.coordinator import Coordinator
 from hubline.pipeline.kubeflow.workers.jobs import connect
 from hubline.pipeline.kubeflow.workers.settings import WorkerPods
 from tests.support.training_cluster import OWN, Script, Scripted, TrainingCluster
 
 KINDS = ["tfjob", "job"]
+KEY = "training.workers"
 DIGEST = "registry.example/hubline@sha256:1"
 NO_GPU = "0/5 nodes are available: 5 Insufficient nvidia.com/gpu."
 UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": NO_GPU}
@@ -31,8 +32,8 @@ PREEMPTED = {
 @pytest.fixture
 def training_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingCluster]:
     """A cluster; this process is in its pod `OWN`."""
-    monkeypatch.setattr(coordinator, "PAUSE_SECONDS", 0.005)
-    monkeypatch.setattr(watch, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(job_run, "PAUSE_SECONDS", 0.005)
+    monkeypatch.setattr(training_watch, "GRACE_SECONDS", 0.2)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KFP_POD_NAME", OWN)
     cluster = TrainingCluster()
@@ -44,12 +45,11 @@ def training_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def run(kind: str, count: int = 2, placement: Placement | None = None, **job: Any) -> tuple[list[str], list[str]]:
     """Trains; returns the reasons of restarts, and the lines of the workers' logs."""
     lines: list[str] = []
-    values = {"job": {"kind": kind, **job}, "image": DIGEST, "placement": placement or Placement()}
+    values = {"kind": kind, "job": job, "image": DIGEST, "placement": placement or Placement()}
     pods = WorkerPods.model_validate(values)
-    with connect(kind) as jobs:
-        restarts = Coordinator(jobs, pods, "0123abcd", count).run(
+    with connect(pods.kind, pods.workers_key) as jobs:
+        restarts = Coordinator(jobs, pods, "0123abcd", count, ["/minio"]).run(
             lambda hosts: ["job.json", ",".join(hosts)],
-            ["/minio"],
             lambda line, worker: lines.append(f"{worker}: {line}"),
         )
     return restarts, sorted(lines)
@@ -73,7 +73,7 @@ def test_workers_train_and_everything_is_deleted(training_cluster: TrainingClust
     *services, job = training_cluster.created
     owner = {"apiVersion": "v1", "kind": "Pod", "name": OWN, "uid": "0badcafe-1"}
     assert all(each["metadata"]["ownerReferences"] == [owner] for each in [*services, job])
-    assert job["metadata"]["labels"] == {"pipeline/runid": "run-7", "hubline-training": "0123abcd"}
+    assert job["metadata"]["labels"] == {"pipeline/runid": "run-7", "hubline-work": "0123abcd"}
     assert len(services) == (kind == "job"), "Training Operator makes its own"
 
 
@@ -191,8 +191,9 @@ def test_a_job_that_a_queue_holds_back_is_told(training_cluster: TrainingCluster
 
 
 def test_a_cluster_that_does_not_answer_for_a_while_is_waited_for(training_cluster: TrainingCluster) -> None:
-    with connect("tfjob") as jobs:
-        training = Coordinator(jobs, WorkerPods.model_validate({"job": {}, "image": "x", "placement": {}}), "0123", 2)
+    with connect("tfjob", "training.workers") as jobs:
+        pods = WorkerPods.model_validate({"image": "x", "placement": {}})
+        training = Coordinator(jobs, pods, "0123", 2, [])
         lines: list[str] = []
 
         def write(line: str, worker: str) -> None:
@@ -200,7 +201,7 @@ def test_a_cluster_that_does_not_answer_for_a_while_is_waited_for(training_clust
             training_cluster.failures = 4
 
         scripted(training_cluster, {(0, 0): Script(lines=("ready",))})
-        assert training.run(lambda hosts: [], [], write) == []
+        assert training.run(lambda hosts: [], write) == []
     assert lines == ["ready"]
     assert nothing_is_left(training_cluster)
 
@@ -209,7 +210,7 @@ def test_a_job_of_a_step_that_was_killed_gives_way_and_one_that_is_watched_stays
     training_cluster: TrainingCluster,
 ) -> None:
     def left(owner: str) -> None:
-        labels = {"hubline-training": "0123abcd"}
+        labels = {"hubline-work": "0123abcd"}
         references = [{"kind": "Pod", "name": owner, "uid": "0badcafe-1"}]
         metadata = {"name": f"trainer-of-{owner}", "labels": labels, "ownerReferences": references}
         training_cluster.jobs[f"trainer-of-{owner}"] = {"kind": "TFJob", "metadata": metadata, "spec": {}}
@@ -224,12 +225,12 @@ def test_a_job_of_a_step_that_was_killed_gives_way_and_one_that_is_watched_stays
 
 
 def test_a_cluster_without_training_operator_is_told_at_the_start(training_cluster: TrainingCluster) -> None:
-    preflight.check("tfjob")
+    preflight.check("tfjob", KEY)
     training_cluster.installed = False
-    for start in (lambda: preflight.check("tfjob"), lambda: run("tfjob")):
+    for start in (lambda: preflight.check("tfjob", KEY), lambda: run("tfjob")):
         with pytest.raises(RunError, match=r"knows no TFJobs: install .*Operator 1.x .*training: \{kind: job\}"):
             start()
-    preflight.check("job")
+    preflight.check("job", KEY)
     run("job")
 
 
@@ -238,11 +239,11 @@ def test_missing_permissions_are_told_at_the_start(training_cluster: TrainingClu
     with pytest.raises(
         RunError, match=r"is not allowed to: create tfjobs, get pods/log; docs/kubeflow.md has the Role"
     ):
-        preflight.check("tfjob")
+        preflight.check("tfjob", KEY)
     with pytest.raises(RunError, match=r"not allowed to create it; docs/kubeflow.md has the Role"):
         run("tfjob")
     training_cluster.denied = {("create", "tfjobs")}
-    preflight.check("job")
+    preflight.check("job", KEY)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -253,9 +254,9 @@ def test_a_step_that_is_terminated_deletes_the_job(training_cluster: TrainingClu
         training_cluster.failures = 2  # the cluster is busy just then
         os.kill(os.getpid(), signal.SIGTERM)
 
-    pods = WorkerPods.model_validate({"job": {"kind": kind}, "image": DIGEST, "placement": {}})
-    with connect(kind) as jobs, interruption.handled(), pytest.raises(interruption.Interrupted):
-        Coordinator(jobs, pods, "0123abcd", 2).run(lambda hosts: [], [], terminate)
+    pods = WorkerPods.model_validate({"kind": kind, "image": DIGEST, "placement": {}})
+    with connect(pods.kind, KEY) as jobs, interruption.handled(), pytest.raises(interruption.Interrupted):
+        Coordinator(jobs, pods, "0123abcd", 2, []).run(lambda hosts: [], terminate)
     assert nothing_is_left(training_cluster)
 
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 from kubernetes import client as kubernetes
+from tfx.utils.import_utils import import_class_by_path
 
+from hubline.components.spread.executor import StageExecutor
+from hubline.components.steps import STEPS
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.kubeflow.check import check
 from hubline.pipeline.kubeflow.parameter_definitions import InvalidParameters, dumped, with_changes
@@ -44,10 +47,15 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def of_trainer(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Container and Kubernetes settings of the Trainer's step."""
+    return of_step(path, "trainer")
+
+
+def of_step(path: Path, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Container and Kubernetes settings of a step."""
     spec, platform = package(load(path)[0], IMAGE)
     check(spec, platform)
-    placed = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-trainer"]
-    return spec["deploymentSpec"]["executors"]["exec-trainer"]["container"], placed
+    placed = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"exec-{task}"]
+    return spec["deploymentSpec"]["executors"][f"exec-{task}"]["container"], placed
 
 
 def workers_of(container: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> settings.WorkerPods:
@@ -63,7 +71,7 @@ def test_the_trainers_resources_are_those_of_each_worker(tmp_path: Path, monkeyp
     container, placed = of_trainer(path)
     pods = workers_of(container, monkeypatch)
     assert pods.placement == load(path)[0].kubeflow.placement("Trainer")
-    assert (pods.image, pods.image_pull_secrets, pods.job.kind) == (IMAGE, ("registry",), "job")
+    assert (pods.image, pods.image_pull_secrets, pods.kind) == (IMAGE, ("registry",), "job")
     assert pods.job.labels == {"kueue.x-k8s.io/queue-name": "gpus"}
     assert container["args"][0] == "hubline.pipeline.kubeflow.workers.executor.Executor"
     assert container["resources"] == {"resourceMemoryLimit": "2Gi", "memoryLimit": 2 * 1024**3 / 1e9}
@@ -78,6 +86,87 @@ def test_the_tuner_keeps_the_trainers_resources(tmp_path: Path) -> None:
     assert tuner["resources"]["resourceMemoryLimit"] == "32Gi"
     assert tuner["resources"]["accelerator"]["resourceCount"] == "2"
     assert not [each for each in tuner["env"] if each["name"] == "HUBLINE_WORKER_PODS"]
+
+
+SPREAD = FILE.replace(", workers: 4", "").replace(
+    "  steps:\n",
+    """\
+  workers: {restarts: 1, labels: {kueue.x-k8s.io/queue-name: gpus}}
+  steps:
+    Embedder: {workers: 4, gpus: 1, memory: 16Gi, node_selector: {pool: gpu}}
+""",
+)
+
+
+def test_the_resources_of_a_step_with_workers_are_those_of_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, SPREAD)
+    container, placed = of_step(path, "embedder")
+    pods = workers_of(container, monkeypatch)
+    assert pods.placement == load(path)[0].kubeflow.placement("Embedder")
+    assert (pods.step, pods.kind, pods.placement.workers, pods.job.restarts) == ("Embedder", "shards", 4, 1)
+    assert (pods.state, pods.workers_key) == ("gs://bucket/state", "kubeflow.steps.Embedder.workers")
+    assert container["resources"] == {"resourceMemoryLimit": "2Gi", "memoryLimit": 2 * 1024**3 / 1e9}, "of every step"
+    assert "nodeSelector" not in placed
+    trainer, _ = of_step(path, "trainer")
+    assert "HUBLINE_WORKER_PODS" not in {each["name"] for each in trainer["env"]}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_number_of_pods_is_in_no_cache_key(tmp_path: Path, workers: str) -> None:
+    """The backend's key has image, command, arguments and inputs, and no environment."""
+
+    def key(text: str) -> Any:
+        spec, _ = package(load(written(tmp_path, text))[0], IMAGE)
+        container = spec["deploymentSpec"]["executors"]["exec-embedder"]["container"]
+        return container["command"], container["args"], spec["root"]["dag"]["tasks"]["embedder"]["inputs"]
+
+    assert key(SPREAD) == key(SPREAD.replace("workers: 4", f"workers: {workers}"))
+
+
+def test_the_steps_with_a_stage_are_those_that_are_declared() -> None:
+    spread = [step for step in STEPS if issubclass(import_class_by_path(step.executor), StageExecutor)]
+    assert spread == [step for step in STEPS if step.is_spread]
+
+
+def test_one_pod_is_the_steps_own(tmp_path: Path) -> None:
+    container, placed = of_step(written(tmp_path, SPREAD.replace("workers: 4, ", "")), "embedder")
+    assert "HUBLINE_WORKER_PODS" not in {each["name"] for each in container["env"]}
+    assert placed["nodeSelector"] == {"labels": {"pool": "gpu"}}
+    assert container["resources"]["accelerator"]["resourceCount"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "key", "message"),
+    [
+        (
+            "Embedder:",
+            "SchemaGen:",
+            14,
+            "kubeflow.steps.SchemaGen.workers",
+            "only steps .*, Embedder, Predictor",
+        ),
+        ("Embedder:", "Trainer:", 14, "kubeflow.steps.Trainer.workers", "the Trainer's are training.workers"),
+        ("workers: 4", "workers: 0", 14, "kubeflow.steps.Embedder.workers", "greater than or equal to 1"),
+        ("memory: 2Gi,", "workers: 2,", 11, "kubeflow.every_step.workers", "set them in kubeflow.steps"),
+        ("  state: gs://bucket/state\n", "", 7, "kubeflow.state", "missing: a folder"),
+    ],
+)
+def test_pods_that_cannot_be_are_told_at_their_line(
+    tmp_path: Path, before: str, after: str, line: int, key: str, message: str
+) -> None:
+    from hubline.pipeline.kubeflow.compile import compile_file
+
+    text = SPREAD.replace(before, after)
+    if after == "Trainer:":
+        text = text[: text.index("    Trainer:\n")]
+    if after in ("SchemaGen:", "Trainer:"):
+        text = text.replace("gpus: 1, ", "", 1)
+    with pytest.raises(PipelineFileError, match=message) as caught:
+        compile_file(*load(written(tmp_path, text)), IMAGE, False, tmp_path / "package.yaml")
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.line, diagnostic.key) == (line, key), diagnostic
 
 
 def test_moving_the_workers_changes_no_cache_key(tmp_path: Path) -> None:
@@ -149,8 +238,10 @@ OWN_POD = {
 
 
 def template(**placement: Any) -> dict[str, Any]:
-    values = {"job": {}, "image": IMAGE, "placement": placement, "image_pull_secrets": ["registry"]}
-    return pod.template(settings.WorkerPods.model_validate(values), ["a", "b"], ["/minio"], OWN_POD, {"x": "y"})
+    values = {"image": IMAGE, "placement": placement, "image_pull_secrets": ["registry"]}
+    return pod.template(
+        settings.WorkerPods.model_validate(values), ["worker", "a", "b"], ["/minio"], OWN_POD, {"x": "y"}
+    )
 
 
 def test_a_worker_has_every_setting_of_its_placement() -> None:
@@ -171,7 +262,7 @@ def test_a_worker_has_every_setting_of_its_placement() -> None:
     spec = found["spec"]
     (container,) = spec["containers"]
     assert container["name"] == "tensorflow", "the operator sets TF_CONFIG in this container"
-    assert container["command"] + container["args"] == ["python", "-m", pod.WORKER, "a", "b"]
+    assert container["command"] + container["args"] == ["python", "-m", "worker", "a", "b"]
     assert container["resources"] == {
         "limits": {"cpu": "8", "memory": "32Gi", "amd.com/gpu": "2"},
         "requests": {"cpu": "2", "memory": "8Gi"},
@@ -221,9 +312,9 @@ def test_a_worker_of_no_settings_has_only_fields_that_kubernetes_knows() -> None
     assert found["spec"].keys() <= {*kubernetes.V1PodSpec.attribute_map.values()}
     assert "resources" not in container
     assert Placement.model_fields.keys() == {
-        "cpu", "memory", "cpu_request", "memory_request", "ephemeral_storage", "gpus", "gpu_type", "node_selector",
-        "tolerations", "affinity", "volumes", "secrets", "config_maps", "shared_memory", "env", "retries",
-        "timeout_seconds", "image_pull_policy",
+        "workers", "cpu", "memory", "cpu_request", "memory_request", "ephemeral_storage", "gpus", "gpu_type",
+        "node_selector", "tolerations", "affinity", "volumes", "secrets", "config_maps", "shared_memory", "env",
+        "retries", "timeout_seconds", "image_pull_policy",
     }, "a new setting of a placement needs its place in a worker's pod, too"  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""Training with several workers: the Trainer step's pod creates a Kubernetes job, and watches it."""
+"""Workers in pods of their own: the step's pod creates a Kubernetes job, and watches it."""

@@ -1,8 +1,8 @@
 """Files that the step's pod and the workers' pods exchange.
 
-Workers copy the step's inputs from the artifact store to the same local paths as in the step's pod. Worker 0 leaves
-the outputs next to the job's file, in `kubeflow.state`; the step's pod fetches them there, and the launcher stores
-them.
+Workers copy the step's inputs from the artifact store to the same local paths as in the step's pod. Worker 0 of a
+training leaves the outputs next to the job's file, in `kubeflow.state`; the step's pod fetches them there, and the
+launcher stores them.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
 from hubline.core import storage
-from hubline.core.config_base import Section
+from hubline.core.config_base import Section, is_remote
 from hubline.core.errors import RunError, UserError
 from hubline.pipeline.kubeflow import executor_io
+from hubline.pipeline.kubeflow.workers.settings import WorkerPods
 
 _COPIES = 8
 """Files copied at once."""
@@ -73,17 +74,19 @@ class Exchange:
         storage.remove_tree(self.folder)
 
 
-def files_of(inputs: dict[str, list[str]], outputs: dict[str, list[str]]) -> Files:
+def files_of(inputs: dict[str, list[str]], outputs: dict[str, list[str]], pods: WorkerPods) -> Files:
     """The artifacts of a step by their local paths.
 
     Args:
         inputs: Local paths of input artifacts, by key.
         outputs: Local paths of output artifacts, by key.
+        pods: The workers, for error messages.
 
     Raises:
         RunError: if an artifact is in no store, or can't be read from the store.
     """
-    uris = {path: executor_io.remote(path) for paths in inputs.values() for path in paths}
+    local = [path for paths in inputs.values() for path in paths if not is_remote(path)]
+    uris = {path: executor_io.remote(path) for path in local}
     for path, uri in uris.items():
         if uri == path:
             raise RunError(
@@ -93,16 +96,16 @@ def files_of(inputs: dict[str, list[str]], outputs: dict[str, list[str]]) -> Fil
         try:
             is_there = storage.exists(uri)
         except UserError as error:
-            raise RunError(f"{_unreadable(uri)}: {error}") from None
+            raise RunError(f"{_unreadable(uri, pods)}: {error}") from None
         if not is_there:
-            raise RunError(f"{_unreadable(uri)}: there is no such folder")
+            raise RunError(f"{_unreadable(uri, pods)}: there is no such folder")
     return Files(inputs=uris, outputs={key: path for key, (path,) in outputs.items()})
 
 
-def _unreadable(uri: str) -> str:
+def _unreadable(uri: str, pods: WorkerPods) -> str:
     return (
-        "training.workers: workers read the artifacts themselves, with the environment and secrets of the Trainer "
-        f"(kubeflow.steps.Trainer or kubeflow.every_step), which can't read {uri}"
+        f"{pods.workers_key}: workers read the artifacts themselves, with the environment and secrets of the step "
+        f"(kubeflow.steps.{pods.step} or kubeflow.every_step), which can't read {uri}"
     )
 
 

@@ -26,16 +26,16 @@ class Executor(Trainer):
         """
         pods, exchange = settings.given(), Exchange(job_path)
         given = job_file.read(job_path)
-        files = files_of(_paths(given.inputs), _paths(given.outputs))
+        files = files_of(_paths(given.inputs), _paths(given.outputs), pods)
         exchange.write(files)
 
         def arguments(hosts: list[str]) -> list[str]:
             return [job_path, ",".join(hosts)]
 
         try:
-            with connect(pods.job.kind) as jobs:
-                coordinator = Coordinator(jobs, pods, exchange.training, workers)
-                restarts = coordinator.run(arguments, scratch_folders(files), worker_log.pass_on)
+            with connect(pods.kind, pods.workers_key) as jobs:
+                coordinator = Coordinator(jobs, pods, exchange.training, workers, scratch_folders(files))
+                restarts = coordinator.run(arguments, worker_log.pass_on)
         except RunError:
             worker_errors.raise_first(job_path)  # the worker's own error, if it left one
             raise

@@ -14,8 +14,9 @@ from urllib3.response import HTTPResponse
 
 from hubline.components import cluster
 from hubline.components.cluster import REQUEST_SECONDS, Subject
-from hubline.pipeline.kubeflow.workers.manifests import JOB_LABEL, KINDS, TRAINING_LABEL, Kind
+from hubline.pipeline.kubeflow.workers.manifests import JOB_LABEL, KINDS, WORK_LABEL, Kind
 from hubline.pipeline.kubeflow.workers.pod import CONTAINER
+from hubline.pipeline.kubeflow.workers_config import KindName
 
 Json = dict[str, Any]
 
@@ -77,16 +78,16 @@ class Jobs:
                     return None
                 raise
 
-    def of_training(self, training: str) -> list[Json]:
-        """The jobs whose workers write the same checkpoints."""
-        with self._asking(f"{self.kind.plural} of the same training", "list"):
+    def of_work(self, work: str) -> list[Json]:
+        """The jobs whose workers do the same work."""
+        with self._asking(f"{self.kind.plural} of the same work", "list"):
             return self._objects.list_namespaced_custom_object(
-                **self._of_kind, label_selector=f"{TRAINING_LABEL}={training}", _request_timeout=REQUEST_SECONDS
+                **self._of_kind, label_selector=f"{WORK_LABEL}={work}", _request_timeout=REQUEST_SECONDS
             )["items"]
 
     def delete(self, name: str) -> None:
         """Deletes a job with its pods, and its service; does nothing if there are none."""
-        if self.kind is KINDS["job"]:
+        if self.kind.has_service:
             with self._asking(f"Service {name}", "delete"), _unless_missing():
                 self._core.delete_namespaced_service(name, self.namespace, _request_timeout=REQUEST_SECONDS)
         # In the background, jobs vanish at once; `pods` says when their pods have ended.
@@ -159,16 +160,17 @@ class Jobs:
 
 
 @contextmanager
-def connect(kind: str) -> Iterator[Jobs]:
+def connect(kind: KindName, key: str) -> Iterator[Jobs]:
     """Connects to the cluster.
 
     Args:
-        kind: A key of `KINDS`.
+        kind: Kind of the jobs.
+        key: Key of the pipeline file that needs the cluster, for error messages.
 
     Raises:
         UserError: if there is no cluster.
     """
-    with cluster.connect("training.workers") as api:
+    with cluster.connect(key) as api:
         yield Jobs(api, KINDS[kind], _own_namespace())
 
 

@@ -1,17 +1,23 @@
-"""Manifests of the workers' job, of either kind.
+"""Manifests of the workers' job, of each kind.
 
-No job restarts a worker by itself: `MultiWorkerMirroredStrategy` can't readmit one, so all workers are restarted
-together, by a new job (`coordinator.py`). Fields of a TFJob:
-https://github.com/kubeflow/training-operator/blob/v1.9.0/pkg/apis/kubeflow.org/v1/tensorflow_types.go
+A job that trains restarts no worker by itself: `MultiWorkerMirroredStrategy` can't readmit one, so all workers are
+restarted together, by a new job (`coordinator.py`). A job over shards replaces each worker by itself.
+
+Fields of a TFJob:
+https://github.com/kubeflow/training-operator/blob/v1.9.0/pkg/apis/kubeflow.org/v1/tensorflow_types.go; of a Job:
+https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from hubline.pipeline.kubeflow.workers.pod import PORT, PORT_NAME
-from hubline.pipeline.kubeflow.workers_config import WorkerJob
+from hubline.pipeline.kubeflow.workers.pod import CONTAINER, PORT, PORT_NAME
+from hubline.pipeline.kubeflow.workers_config import SHARDS, KindName, ShardJob
 
 Json = dict[str, Any]
+
+ERRORS = (1, 2)
+"""Exit codes of a worker that found an error: 1 with a traceback, 2 with a message."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +32,13 @@ class Kind:
     """Label or annotation of a pod with the worker's index."""
     missing: str
     """What to say if the cluster does not know the kind."""
+    has_service: bool = False
+    """Whether the workers find each other by a service that we create."""
 
 
-KINDS = {
+_INDEX = "batch.kubernetes.io/job-completion-index"
+
+KINDS: dict[KindName, Kind] = {
     "tfjob": Kind(
         group="kubeflow.org",
         version="v1",
@@ -43,15 +53,24 @@ KINDS = {
         version="v1",
         plural="jobs",
         name="Job",
-        index_label="batch.kubernetes.io/job-completion-index",
+        index_label=_INDEX,
+        missing="this cluster knows no Jobs",
+        has_service=True,
+    ),
+    SHARDS: Kind(
+        group="batch",
+        version="v1",
+        plural="jobs",
+        name="Job",
+        index_label=_INDEX,
         missing="this cluster knows no Jobs",
     ),
 }
 
 JOB_LABEL = "hubline-job"
 """Label of a worker's pod: the name of its job."""
-TRAINING_LABEL = "hubline-training"
-"""Label of a job: the key of the checkpoints that its workers write."""
+WORK_LABEL = "hubline-work"
+"""Label of a job: the key of what its workers do."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +80,11 @@ class Workers:
     name: str
     """A DNS label; the names of the pods begin with it."""
     namespace: str
-    training: str
-    """Key of the checkpoints."""
+    work: str
+    """Key of what the workers do: of the checkpoints, or of the shards."""
+    kind: KindName
     count: int
-    settings: WorkerJob
+    settings: ShardJob
     seconds: int | None
     """Time limit, so that a job doesn't run forever if the step's pod is killed before it can delete it."""
     owner: Json
@@ -80,7 +100,7 @@ class Workers:
     def labels(self) -> dict[str, str]:
         """Labels of the job."""
         run = {key: value for key, value in self.owner["metadata"].get("labels", {}).items() if key == "pipeline/runid"}
-        return {**self.settings.labels, **run, TRAINING_LABEL: self.training}
+        return {**self.settings.labels, **run, WORK_LABEL: self.work}
 
     @property
     def hosts(self) -> list[str]:
@@ -90,9 +110,9 @@ class Workers:
 
 def job(workers: Workers, template: Json) -> Json:
     """The job."""
-    kind = KINDS[workers.settings.kind]
+    kind = KINDS[workers.kind]
     limit = {} if workers.seconds is None else {"activeDeadlineSeconds": workers.seconds}
-    spec = _of_tfjob if workers.settings.kind == "tfjob" else _of_indexed_job
+    spec = {"tfjob": _of_tfjob, "job": _of_indexed_job, SHARDS: _of_shards}[workers.kind]
     return {
         "apiVersion": f"{kind.group}/{kind.version}",
         "kind": kind.name,
@@ -102,13 +122,14 @@ def job(workers: Workers, template: Json) -> Json:
 
 
 def service(workers: Workers) -> Json | None:
-    """The headless service that gives the workers of an indexed Job their names; None if the operator creates one."""
-    if workers.settings.kind == "tfjob":
+    """The headless service that gives the workers of an indexed Job their names; None if they need none, or the
+    operator creates one."""
+    if not KINDS[workers.kind].has_service:
         return None
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": workers.metadata({TRAINING_LABEL: workers.training}),
+        "metadata": workers.metadata({WORK_LABEL: workers.work}),
         "spec": {
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
@@ -125,12 +146,33 @@ def _of_tfjob(workers: Workers, template: Json, limit: Json) -> Json:
 
 
 def _of_indexed_job(workers: Workers, template: Json, limit: Json) -> Json:
-    named = template | {"spec": template["spec"] | {"subdomain": workers.name, "restartPolicy": "Never"}}
+    return _indexed(workers, template, subdomain=workers.name) | {"backoffLimit": 0, **limit}
+
+
+def _of_shards(workers: Workers, template: Json, limit: Json) -> Json:
+    """An indexed Job that replaces a lost worker by one with the same index.
+
+    Kubernetes counts the failures of each index since 1.29. Older versions ignore that, and allow six of all workers.
+    """
+    errors = {"containerName": CONTAINER, "operator": "In", "values": list(ERRORS)}
+    disrupted = {"type": "DisruptionTarget", "status": "True"}
+    return _indexed(workers, template) | {
+        "backoffLimitPerIndex": workers.settings.restarts,
+        "maxFailedIndexes": 0,
+        "podFailurePolicy": {
+            "rules": [
+                {"action": "Ignore", "onPodConditions": [disrupted]},
+                {"action": "FailJob", "onExitCodes": errors},
+            ]
+        },
+        **limit,
+    }
+
+
+def _indexed(workers: Workers, template: Json, **more: str) -> Json:
     return {
         "completionMode": "Indexed",
         "completions": workers.count,
         "parallelism": workers.count,
-        "backoffLimit": 0,
-        "template": named,
-        **limit,
+        "template": template | {"spec": template["spec"] | {"restartPolicy": "Never", **more}},
     }

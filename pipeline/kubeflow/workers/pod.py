@@ -5,25 +5,25 @@ from typing import Any
 
 from hubline.pipeline.kubeflow.placement import Affinity, KeySource, Placement, Toleration
 from hubline.pipeline.kubeflow.workers.settings import WorkerPods
+from hubline.pipeline.kubeflow.workers_config import SHARDS
 
 Json = dict[str, Any]
 
 CONTAINER = "tensorflow"
 """Training Operator sets TF_CONFIG in the container of this name."""
 PORT, PORT_NAME = 2222, "tfjob-port"
-WORKER = "hubline.pipeline.kubeflow.workers.worker"
 _NO_PROXY = {"sidecar.istio.io/inject": "false"}
 """Istio's proxy breaks TensorFlow's connections, and keeps running when a worker ends."""
 
 
 def template(
-    pods: WorkerPods, arguments: Sequence[str], scratch: Iterable[str], own: Json, labels: dict[str, str]
+    pods: WorkerPods, command: Sequence[str], scratch: Iterable[str], own: Json, labels: dict[str, str]
 ) -> Json:
     """PodTemplateSpec of a worker.
 
     Args:
         pods: Settings.
-        arguments: Arguments of the module `WORKER`.
+        command: Python module to run, and its arguments.
         scratch: Folders of the artifacts, where every pod gets an empty volume.
         own: The step's own pod, for its service account and security settings.
         labels: Labels of the pod.
@@ -34,9 +34,9 @@ def template(
     container: Json = {
         "name": CONTAINER,
         "image": pods.image,
-        "command": ["python", "-m", WORKER],
-        "args": list(arguments),
-        "ports": [{"name": PORT_NAME, "containerPort": PORT}],
+        "command": ["python", "-m", command[0]],
+        "args": list(command[1:]),
+        "ports": [] if pods.kind == SHARDS else [{"name": PORT_NAME, "containerPort": PORT}],
         "env": _env(placement),
         "resources": _resources(placement),
         "volumeMounts": mounts,

@@ -25,6 +25,8 @@ class Failure:
     """Whether it ended because another worker did."""
     at: str = ""
     """When it ended, in ISO format."""
+    reason: str = ""
+    """Kubernetes' word for a container's end, such as OOMKilled."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,16 @@ class WorkerPod:
         return self.phase in ("Running", "Succeeded", "Failed")
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether someone asked Kubernetes to end it."""
+        return bool(self.content["metadata"].get("deletionTimestamp"))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its container runs, and is not about to be ended."""
+        return self.phase == "Running" and not self.is_deleted
+
+    @property
     def has_ended(self) -> bool:
         """Whether its container has ended."""
         return self.phase in ("Succeeded", "Failed")
@@ -81,7 +93,7 @@ class WorkerPod:
 
     def failure(self) -> Failure | None:
         """Why it failed; None if it has not failed, or was deleted on purpose."""
-        if self.phase != "Failed" or self.content["metadata"].get("deletionTimestamp"):
+        if self.phase != "Failed" or self.is_deleted:
             return None
         container = next((each for each in self._containers if each["name"] == CONTAINER), {})
         ended = container.get("state", {}).get("terminated", {})
@@ -100,20 +112,26 @@ class WorkerPod:
             return Failure(self.index, "its pod failed without a reason", is_error=False, at=at)
         reason, message = ended.get("reason", "Error"), ended.get("message", "").strip()
         if code > _FIRST_SIGNAL:
-            return Failure(self.index, f"killed ({reason}, exit code {code})", is_error=False, at=at)
+            return Failure(self.index, f"killed ({reason}, exit code {code})", is_error=False, at=at, reason=reason)
         last = f": {message.splitlines()[-1]}" if message else ""
         return Failure(self.index, f"failed with exit code {code}{last}", is_error=True, at=at)
 
 
-def worker_pods(kind: Kind, pods: Sequence[Json]) -> dict[int, WorkerPod]:
-    """The newest pod of each worker, by index."""
-    found: dict[int, WorkerPod] = {}
-    for pod in sorted(pods, key=lambda each: each["metadata"].get("creationTimestamp") or ""):
+def worker_pods(kind: Kind, pods: Sequence[Json]) -> list[WorkerPod]:
+    """The pods of workers, oldest first."""
+    found: list[WorkerPod] = []
+    for pod in pods:
         metadata = pod["metadata"]
         index = {**metadata.get("annotations", {}), **metadata.get("labels", {})}.get(kind.index_label)
         if index is not None:
-            found[int(index)] = WorkerPod(int(index), pod)
-    return found
+            found.append(WorkerPod(int(index), pod))
+    # Times have whole seconds: of a pod and its replacement, the one that has not ended is the newer.
+    return sorted(found, key=lambda each: (each.content["metadata"].get("creationTimestamp") or "", not each.has_ended))
+
+
+def newest(pods: Sequence[WorkerPod]) -> dict[int, WorkerPod]:
+    """The newest pod of each worker, by index."""
+    return {pod.index: pod for pod in pods}
 
 
 def cause(pods: Mapping[int, WorkerPod]) -> Failure | None:

@@ -1,4 +1,4 @@
-"""A worker's pod: `python -m hubline.pipeline.kubeflow.workers.worker JOB HOSTS`.
+"""The pod of a worker that trains: `python -m hubline.pipeline.kubeflow.workers.worker JOB HOSTS`.
 
 Fetches the step's inputs, runs the worker, and stores the outputs of worker 0. HOSTS are the addresses of the workers
 of an indexed Job; in the pods of a TFJob, Training Operator sets TF_CONFIG, and HOSTS don't count.
@@ -18,7 +18,7 @@ from hubline.pipeline.kubeflow.workers.exchange import Exchange, fetch_inputs
 
 MODULE = "hubline.components.trainer.worker"
 """What trains in the pod."""
-_FAILED = 2
+FAILED = 2
 """Exit code of a worker that reports an error."""
 
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         return interruption.exit_code(signal.SIGTERM)
     except UserError as error:
         print(error, file=sys.stderr)
-        return _FAILED
+        return FAILED
     return code
 
 

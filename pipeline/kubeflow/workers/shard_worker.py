@@ -1,0 +1,63 @@
+"""The pod of a worker that does a share of a step's shards: `python -m
+hubline.pipeline.kubeflow.workers.shard_worker JOB`.
+
+Fetches the step's inputs, builds the step's stage, and does its share of the tasks, less those that are cached.
+"""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from dataclasses import replace
+
+from hubline.components.trainer import job_file, worker_errors, worker_log
+from hubline.core import interruption, storage
+from hubline.core.errors import RunError, UserError
+from hubline.core.garbage import collect_none_at_exit
+from hubline.pipeline.kubeflow.entrypoint import BeamArguments, created
+from hubline.pipeline.kubeflow.logs import RateLimit
+from hubline.pipeline.kubeflow.workers.exchange import Exchange, fetch_inputs
+from hubline.pipeline.kubeflow.workers.shards import Shares, shares_path
+from hubline.pipeline.kubeflow.workers.worker import FAILED
+
+_EVERY_SECONDS = 2.0
+"""Minimum interval between messages about progress."""
+
+
+def main(arguments: list[str]) -> int:
+    """Does the share; returns the exit code, or 128 plus the number of the signal that ended it."""
+    (job_path,) = arguments
+    index = int(os.environ["JOB_COMPLETION_INDEX"])
+    with interruption.handled():
+        try:
+            _run(job_path, index)
+        except interruption.Interrupted:
+            return interruption.exit_code(signal.SIGTERM)
+        except UserError as error:
+            worker_errors.write(job_path, index, error)
+            print(error, file=sys.stderr)
+            return FAILED
+        except Exception:
+            worker_errors.write(job_path, index, RunError(f"worker {index}: {traceback.format_exc().rstrip()}"))
+            raise
+    return 0
+
+
+def _run(job_path: str, index: int) -> None:
+    given = job_file.read(job_path)
+    with storage.open_binary(shares_path(job_path)) as file:
+        shares = Shares.model_validate_json(file.read())
+    fetch_inputs(Exchange(job_path).read())
+    interruption.check()
+    with tempfile.TemporaryDirectory() as scratch:
+        executor = created(shares.executor, scratch, BeamArguments.of_environment())
+        stage = executor.stage(given.inputs, given.properties)
+        executor.run_stage(replace(stage, tasks=shares.of(index, stage)))
+
+
+if __name__ == "__main__":
+    worker_log.to_parent(logging.INFO).addFilter(RateLimit(_EVERY_SECONDS))
+    collect_none_at_exit()
+    sys.exit(main(sys.argv[1:]))

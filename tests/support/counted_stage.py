@@ -1,0 +1,74 @@
+"""An executor whose stage writes numbers, and keeps a list of what it was asked for."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfx.types import artifact_utils
+
+from hubline.components.spread.executor import StageExecutor
+from hubline.components.spread.stage import Report, Stage
+from hubline.core import storage
+from hubline.core.errors import DataError
+
+PATH = f"{__name__}.Executor"
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no code handles it."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A task: line `value` of the input."""
+
+    value: int
+    content: str
+    count: int = 10
+    size: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"number-{self.value}-{self.content}"
+
+    @property
+    def name(self) -> str:
+        return f"shard {self.value}"
+
+
+@dataclass(frozen=True)
+class Write:
+    """Writes the content of a line; ends the process at `killed`, once, and refuses `bad`."""
+
+    log: str
+
+    def __call__(self, task: Number, folder: str, report: Report) -> None:
+        with Path(self.log).open("a") as log:
+            log.write(f"{os.environ['JOB_COMPLETION_INDEX']} {task.value}\n")
+        if task.content == "killed" and Path(self.log).read_text().count(f" {task.value}\n") == 1:
+            raise Killed
+        if task.content == "bad":
+            raise DataError(f"{task.name}: record 3 can't be embedded")
+        if task.content == "fault":
+            raise ValueError("unexpected")
+        storage.write_text(f"{folder}/number", task.content * task.value)
+        report(task.count)
+
+
+class Executor(StageExecutor):
+    """Has a task for each line of `numbers/shards`."""
+
+    def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[Number]:
+        lines = Path(artifact_utils.get_single_uri(input_dict["numbers"]), "shards").read_text().split()
+        return Stage(
+            name="numbers",
+            unit="records",
+            tasks=[Number(value, content) for value, content in enumerate(lines)],
+            fill=Write(exec_properties["log"]),
+            store=exec_properties["store"],
+            weight=1.0,
+        )
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        raise NotImplementedError
