@@ -4,19 +4,16 @@ import io
 import json
 import platform
 import sys
-import tempfile
-import traceback
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
-from hubline.core.errors import UserError
 from hubline.core.garbage import collect_none_at_exit
 from hubline.core.package_versions import version
 from hubline.pipeline.common_options import File, Json, Settings
 from hubline.pipeline.convert.cli import app as convert
+from hubline.pipeline.endings import run_command
 from hubline.pipeline.kubeflow.compile_command import compile_
 from hubline.pipeline.kubeflow.schedule_commands import app as schedule
 from hubline.pipeline.kubeflow.submit_command import submit
@@ -30,7 +27,6 @@ app = typer.Typer(
     name="hubline",
     help="Train, validate and serve models from TFRecords and TensorFlow Hub modules, described by one pipeline file.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -42,38 +38,12 @@ app.add_typer(runs, name="runs")
 
 
 def main() -> None:
-    """Entry point. An error in what the user provided ends with its message and exit code 2, a bug of ours with one
-    line and exit code 1."""
+    """Entry point."""
     collect_none_at_exit()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # characters that the terminal cannot show are replaced
-    try:
-        app()
-    except OSError as error:  # a file or folder named on the command line
-        _end_with_mistake(UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)))
-    except UserError as error:
-        _end_with_mistake(error)
-    except Exception as fault:
-        _end_with_fault(fault)
-
-
-def _end_with_mistake(error: UserError) -> NoReturn:
-    console_on(sys.stderr).print(str(error), style="red", soft_wrap=True)
-    if "--json" in sys.argv:
-        print(json.dumps({"status": "mistake", "error": str(error), "mistakes": getattr(error, "as_dicts", [])}))
-    sys.exit(2)
-
-
-def _end_with_fault(fault: Exception) -> NoReturn:
-    with tempfile.NamedTemporaryFile("w", prefix="hubline-", suffix=".log", encoding="utf-8", delete=False) as log:
-        traceback.print_exception(fault, file=log)
-    error = f"hubline {' '.join(sys.argv[1:])}: unexpected {type(fault).__name__}: {fault}".partition("\n")[0]
-    error = f"{error}; the traceback is in {log.name}"
-    console_on(sys.stderr).print(error, style="red", soft_wrap=True)
-    if "--json" in sys.argv:
-        print(json.dumps({"status": "failed", "error": error}))
-    sys.exit(1)
+    run_command(app)
 
 
 def _print_versions(wanted: bool) -> None:
@@ -127,29 +97,40 @@ def init(
 
 @app.command()
 def check(
-    file: File,
+    file: Annotated[
+        Path, typer.Argument(help="Pipeline file (YAML); - for standard input.", show_default=False, allow_dash=True)
+    ],
     files: Annotated[
-        bool, typer.Option(help="Also check that local data, modules and the serving folder exist.")
+        bool, typer.Option(help="Also check local data, modules and folders, and the first records of the data.")
     ] = True,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that relative paths start at; by default the file's folder, and with - the current folder.",
+            show_default=False,
+        ),
+    ] = None,
     settings: Settings = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only.")] = False,
     as_json: Json = False,
 ) -> None:
     """Report every error in a pipeline file, in about a second and without TensorFlow.
 
     Example: hubline check examples/digits/pipeline.yaml
+
+    Example: generate | hubline check - --base examples/digits
     """
     from hubline.pipeline.preflight import check as check_file
 
-    pipeline, _, warnings = check_file(file, settings or (), look=files)
-    for warning in warnings:
-        console_on(sys.stderr).print(f"{warning} (warning)", style="yellow", soft_wrap=True)
-    if (alert := pipeline.kubeflow.alert) and alert.warning:
-        console_on(sys.stderr).print(alert.warning, style="yellow", soft_wrap=True)
+    pipeline, source, warnings = check_file(file, settings or (), look=files, base=base)
+    alert = pipeline.kubeflow.alert
+    told = [*map(str, warnings), *([alert.warning] if alert and alert.warning else [])]
+    for warning in told:
+        console_on(sys.stderr).print(f"Warning: {warning}", style="yellow", soft_wrap=True)
     if as_json:
-        told = [asdict(warning) for warning in warnings]
         print(json.dumps({"status": "succeeded", "name": pipeline.name, "warnings": told}))
-    else:
-        console_on(sys.stdout).print(f"{file}: no errors", soft_wrap=True)
+    elif not quiet:
+        console_on(sys.stdout).print(f"{source.name}: no errors", soft_wrap=True)
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """Reads a pipeline file into its types, or reports all errors in it."""
 
+import codecs
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +23,7 @@ from hubline.pipeline.validate import InvalidFile, json_schema_of, validate
 from hubline.pipeline.yaml_text.fault import YamlFault
 from hubline.pipeline.yaml_text.parse import NotYamlError, parse
 
+_STDIN = "<stdin>"
 _MOST_BYTES = 4_000_000
 _MOST_VALUES = 200_000
 """Maximum number of values after aliases are expanded: far more than any pipeline has, and few enough to check."""
@@ -29,8 +32,11 @@ _MOST_VALUES = 200_000
 class Source:
     """Text of a pipeline file, with the line of each key, and what the command line changes in the file."""
 
-    def __init__(self, path: Path, settings: Sequence[Setting] = ()) -> None:
+    def __init__(self, path: Path, settings: Sequence[Setting] = (), base: Path | None = None) -> None:
         self.path = path
+        self.name = _STDIN if str(path) == "-" else str(path)
+        """The file, for messages."""
+        self._base = base
         self._settings = {setting.key: setting for setting in settings}
         text = _read(path)
         try:
@@ -57,8 +63,8 @@ class Source:
 
     @property
     def folder(self) -> str:
-        """Folder of the file, which relative paths are resolved against."""
-        return str(self.path.absolute().parent)
+        """Folder that relative paths are resolved against: the file's, unless another is given."""
+        return str(self._base.absolute() if self._base else self.path.absolute().parent)
 
     def _refuse_what_expands_without_end(self, root: Node | None) -> None:
         """Rejects aliases of aliases, which turn a few lines into gigabytes, and aliases of themselves, which never
@@ -82,14 +88,14 @@ class Source:
 
     def _not_yaml(self, fault: YamlFault) -> Diagnostic:
         message = f"not YAML: column {fault.column + 1}: {fault.message}"
-        return Diagnostic(str(self.path), fault.line + 1, "", message)
+        return Diagnostic(self.name, fault.line + 1, "", message)
 
     def diagnostic(self, location: Location, message: str) -> Diagnostic:
         """An error at a location in the file; if the location doesn't exist, at the enclosing key."""
         if self._setting_at(location):
             return Diagnostic("--set", 0, dotted(location), message)
         line, shown, _ = self._find(location)
-        return Diagnostic(str(self.path), line, shown, message)
+        return Diagnostic(self.name, line, shown, message)
 
     def text(self, location: Location) -> str | None:
         """How the scalar at a location is written; None if there is none or it is quoted."""
@@ -145,16 +151,28 @@ def _read(path: Path) -> str:
     Raises:
         UserError: if there is none.
     """
+    if str(path) == "-":
+        return _decoded(sys.stdin.buffer.read(_MOST_BYTES + 1), _STDIN)
     try:
         if (size := path.stat().st_size) > _MOST_BYTES:
             raise UserError(f"{path}: {size:,} bytes; the limit for a pipeline file is {_MOST_BYTES:,}")
-        return path.read_text(encoding="utf-8-sig")
+        return _decoded(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise UserError(f"{path}: this is a folder; pass the pipeline file in it") from None
+
+
+def _decoded(content: bytes, name: str) -> str:
+    if len(content) > _MOST_BYTES:
+        raise UserError(f"{name}: the limit for a pipeline file is {_MOST_BYTES:,} bytes")
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not valid UTF-8 (byte {error.start})") from None
+        is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        found = "this is UTF-16; save it as UTF-8" if is_utf_16 else f"not valid UTF-8 (byte {error.start})"
+        raise UserError(f"{name}: {found}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _at(node: Node, message: str) -> YamlFault:
@@ -193,20 +211,21 @@ class Reading:
     """All errors in the file."""
 
 
-def read(path: Path, settings: Sequence[str] = ()) -> Reading:
+def read(path: Path, settings: Sequence[str] = (), base: Path | None = None) -> Reading:
     """Reads the pipeline file at `path`.
 
-    Relative paths are resolved against its folder and become absolute.
+    Relative paths become absolute.
 
     Args:
-        path: The file.
+        path: The file; `-` for standard input.
         settings: Values to change, as `KEY=VALUE`.
+        base: Folder that relative paths are resolved against; None for the file's, or the current one.
 
     Raises:
         PipelineFileError: if the file is not YAML.
         UserError: if there is no readable file, or a setting is malformed.
     """
-    source = Source(path, read_settings(settings))
+    source = Source(path, read_settings(settings), base)
     if not isinstance(source.values, Mapping):
         right = source.diagnostic((), "a pipeline file is a mapping of keys such as name, data, features")
         raise PipelineFileError([*source.faults, right])
@@ -231,7 +250,9 @@ def read(path: Path, settings: Sequence[str] = ()) -> Reading:
 def load(path: Path, settings: Sequence[str] = ()) -> tuple[AnyFile, Source]:
     """Reads the pipeline file at `path`; also returns its text, for locating later errors.
 
-    Arguments and errors are those of `read`.
+    Args:
+        path: The file.
+        settings: As in `read`.
 
     Raises:
         PipelineFileError: with all errors in the file.

@@ -27,7 +27,11 @@ _DOUBTS: tuple[Rule, ...] = columns.DOUBTS
 
 
 def check(
-    path: Path, settings: Sequence[str] = (), root: Path | None = None, look: bool = True
+    path: Path,
+    settings: Sequence[str] = (),
+    root: Path | None = None,
+    look: bool = True,
+    base: Path | None = None,
 ) -> tuple[AnyFile, Source, list[Diagnostic]]:
     """Reads a pipeline file and checks it in one pass, with everything on this machine that it refers to.
 
@@ -35,10 +39,11 @@ def check(
     of a loss and of a warm start, and the destination of models or predictions. Remote paths are not checked.
 
     Args:
-        path: The pipeline file.
+        path: The pipeline file; `-` for standard input.
         settings: Values to change, as `KEY=VALUE`.
         root: As in `Paths.of`.
         look: Whether to check more than the file itself.
+        base: Folder that relative paths start at, as in `read`.
 
     Returns:
         The file, its text, and warnings.
@@ -48,7 +53,7 @@ def check(
             tells.
         UserError: if there is no readable file, or a setting is malformed.
     """
-    reading = read(path, settings)
+    reading = read(path, settings, base)
     sections = {**reading.parts, **reading.sections}
     found = [*reading.diagnostics]
     if look:
@@ -86,6 +91,7 @@ def _with_sample(sections: Mapping[str, Any]) -> dict[str, Any]:
 def _root_faults(reading: Reading, root: Path | None) -> Iterator[Diagnostic]:
     if "name" not in reading.sections:
         return
-    place = str(Paths.of(reading.source.path, reading.sections["name"], root).root)
+    beside = Path(reading.source.folder, reading.source.path.name)
+    place = str(Paths.of(beside, reading.sections["name"], root).root)
     if fault := path_fault(place, holds_models=True):
         yield reading.source.diagnostic((), f"{place}: {fault}, such as one that --root names")

@@ -119,14 +119,20 @@ def _valid(task: str, values: Mapping[Any, Any], context: dict[str, Any]) -> tup
             try:
                 read = getattr(_alone(task, name).model_validate(written, context=context), name)
             except ValidationError as error:
-                places = [place_of(each, written) for each in meant(error.errors(), written)]
-                written = without(written, [place for place in places if place != (name,)])
+                places = [_invalid_at(each, written) for each in meant(error.errors(), written)]
                 if (name,) in places:
                     break
+                written = without(written, places)
             else:
                 (sections if written.get(name) == values.get(name) else parts)[name] = read
                 break
     return sections, parts
+
+
+def _invalid_at(error: Mapping[str, Any], values: Any) -> Location:
+    """What is to be left out because of an error: of something missing, all that lacks it."""
+    place = place_of(error, values)
+    return place[:-1] if error["type"] in ("missing", "union_tag_not_found", "union_tag_invalid") else place
 
 
 _MOST_ROUNDS = 5

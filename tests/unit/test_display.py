@@ -292,9 +292,9 @@ def test_an_unexpected_exception_of_a_command_is_one_line(tmp_path: Path) -> Non
 import sys
 import hubline.pipeline.load
 from hubline.pipeline import cli
-def load(*_):
+def read(*_):
     raise KeyError("scores")
-hubline.pipeline.load.load = load
+hubline.pipeline.load.read = read
 sys.argv = ["hubline", "check", "p.yaml"]
 cli.main()
 """
@@ -302,7 +302,7 @@ cli.main()
     (log,) = tmp_path.glob("hubline-*.log")
     said = f"hubline check p.yaml: unexpected KeyError: 'scores'; the traceback is in {log}\n"
     assert (ran.returncode, ran.stdout, ran.stderr.decode()) == (1, b"", said)
-    assert "in load" in log.read_text()
+    assert "in read" in log.read_text()
 
 
 def test_an_account_without_a_home_gets_one_of_its_own_for_the_time_being(tmp_path: Path) -> None:
