@@ -20,6 +20,7 @@ from benchmarks import (
     memory,
     photographs,
     spans,
+    tables,
     taxi,
     training,
     tuning,
@@ -40,6 +41,7 @@ MEASURES = {
         memory,
         taxi,
         housing,
+        tables,
         photographs,
     )
 }

@@ -5,10 +5,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from benchmarks.harness import StepWatch, newest
 from hubline.core.progress import LOGGER
 from hubline.core.shard_dataset import read_records
 from hubline.pipeline import run as hubline
+from hubline.pipeline.init.command import init
 from hubline.pipeline.load import load
 from hubline.pipeline.result import Step
 from hubline.preprocessing.feature_columns import input_columns
@@ -43,6 +46,11 @@ def run(file: str, root: str, until: str | None = None) -> dict[str, Any]:
     if result.status not in ("succeeded", "interrupted" if until else "succeeded"):
         raise RuntimeError(f"{result.status}: {result.error}; {result.log}")
     return {"steps": steps.steps, "figures": dict(result.metrics)}
+
+
+def suggest(csv: str, label: str, file: str) -> None:
+    """Writes a pipeline file for a table with `hubline init`."""
+    init(csv, label, None, Path(file), overwrite=True, console=Console(quiet=True))
 
 
 def train(file: str, root: str) -> dict[str, Any]:

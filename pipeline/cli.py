@@ -70,27 +70,38 @@ def init(
     data: Annotated[
         str,
         typer.Argument(
-            help="TFRecords: a file, a folder, or a quoted pattern, as for data.examples.", show_default=False
+            help="TFRecords: a file, a folder, or a quoted pattern, as for data.examples; or CSV or Parquet files, "
+            "which are converted.",
+            show_default=False,
         ),
     ],
     label: Annotated[
         str | None, typer.Option(help="Column to predict; by default the column named label, target, class or y.")
     ] = None,
     hub: Annotated[str | None, typer.Option(help="Handle of a hub module for the images, clips or texts.")] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to keep although it looks like an identifier or bookkeeping; repeatable."),
+    ] = None,
     output: Annotated[Path, typer.Option(help="Pipeline file to write.")] = Path("pipeline.yaml"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing file, and converted data.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Profile data and write a commented pipeline file for it.
 
     Example: hubline init 'data/*.tfrecord.gz' --label species
+
+    Example: hubline init trips.csv --label fare
     """
     from hubline.pipeline.output import NOWHERE, into_log
 
     with into_log(NOWHERE) as (stdout, stderr):
         from hubline.pipeline.init.command import init as init_file
 
-        outcome = init_file(data, label, hub, output, overwrite, console_on(stderr if as_json else stdout))
+        console = console_on(stderr if as_json else stdout)
+        outcome = init_file(data, label, hub, output, overwrite, console, keep or ())
     if as_json:
         print(json.dumps(outcome))
 

@@ -22,7 +22,7 @@ def regress(file: str, trained: str) -> dict[str, Any]:
     config, _ = load(Path(file))
     (label,) = config.label.columns
     examples = newest(trained, "ExampleGen", "examples")
-    train, test = (_rows(examples / f"Split-{split}") for split in ("train", "test"))
+    train, test = (rows(examples / f"Split-{split}") for split in ("train", "test"))
     texts = [column for column in train if train[column].dtype == object]
     numbers = [column for column in train if column not in (label, *texts)]
     prepared = make_column_transformer(
@@ -32,7 +32,8 @@ def regress(file: str, trained: str) -> dict[str, Any]:
     return {"figures": {"rmse": float(np.sqrt(mean_squared_error(test[label], model.predict(test))))}}
 
 
-def _rows(folder: Path) -> pd.DataFrame:
+def rows(folder: Path) -> pd.DataFrame:
+    """The records in a folder, a row each."""
     records = tf.data.TFRecordDataset(sorted(map(str, folder.iterdir()))).as_numpy_iterator()
     return pd.DataFrame([_row(tf.train.Example.FromString(record)) for record in records])
 

@@ -47,6 +47,10 @@ class ColumnProfile:
     """For numeric columns."""
     words: float = 0.0
     """For texts, average number of words."""
+    is_date: bool = False
+    """Whether all values are points in time, in seconds since 1970 or as ISO 8601."""
+    has_times: bool = True
+    """For points in time, whether any is not at midnight UTC."""
 
     @property
     def missing(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
+from collections.abc import Collection, Set
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hubline.core.config_base import escape, is_remote, normalized
 from hubline.core.errors import UserError
 from hubline.pipeline.init.profile import look
 from hubline.pipeline.init.suggest import Suggestion, suggest
+from hubline.pipeline.init.tables import convert_tables, tables_in
 from hubline.pipeline.init.write import as_yaml, name_of, seen, text_of
 
 OTHER_FILES = frozenset(
@@ -40,17 +42,25 @@ OTHER_FILES = frozenset(
 
 
 def init(
-    examples: str, label: str | None, hub: str | None, output: Path, overwrite: bool, console: Console
+    examples: str,
+    label: str | None,
+    hub: str | None,
+    output: Path,
+    overwrite: bool,
+    console: Console,
+    kept: Collection[str] = (),
 ) -> dict[str, Any]:
     """Profiles data and writes a pipeline file for it.
 
     Args:
-        examples: A file, folder, glob or span pattern.
+        examples: A file, folder, glob or span pattern of TFRecords; or a file or glob of CSV or Parquet files, which
+            are converted first.
         label: Label column; None to find it by name.
         hub: Handle of a module for the images, clips or texts, if any.
         output: The file to write.
         overwrite: Whether it may exist.
         console: Shows progress and the outcome.
+        kept: Columns that become features although they look like identifiers or bookkeeping.
 
     Returns:
         The outcome in machine-readable form.
@@ -68,13 +78,18 @@ def init(
 
         with console.status(f"looking at {hub}"):
             module = look_at_module(hub, hub if is_remote(hub) else os.path.relpath(hub, folder))
-    data = look(_absolute(examples), console)
-    suggestion = suggest(data, label, module)
+    dates: Set[str] = frozenset()
+    if tables := tables_in(examples):
+        converted = convert_tables(tables, folder, overwrite, console)
+        examples, dates = str(converted.folder), converted.dates
+    data = look(_absolute(examples), console, dates)
+    suggestion = suggest(data, label, module, kept)
     storage.write_text(str(output), text_of(suggestion, data, _relative(_absolute(examples), folder), name_of(folder)))
     _say(console, f"Looked at {seen(data)}.", suggestion, output)
     return {
         "status": "succeeded",
         "file": str(output),
+        "examples": examples,
         "records": data.records,
         "total": data.total,
         "sampled": not data.is_whole,

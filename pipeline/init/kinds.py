@@ -31,19 +31,26 @@ WORDS = 4.0
 """Minimum average number of words in texts that become bags of words."""
 CODES = 2**24
 """Repeated integers from here on are codes rather than quantities."""
+LONG = 10**11
+"""Distinct integers that are mostly above this are identifiers: amounts have fewer than 12 digits."""
 TOP_WORDS = 10_000
+MIN_COUNT = 5
+"""Words that occur less often would be memorised rather than learned from."""
 
 _TIMES = {"seconds": 1e9, "milliseconds": 1e12, "microseconds": 1e15}
 """By unit, integers from this number to twice this number are timestamps: 2001 to 2033."""
 _NAMES_RECORDS = re.compile(r"(^|_)(id|key|uuid|guid|file|filename|path)$|[a-z]I[dD]$", re.ASCII)
 
 
-def kinds(column: ColumnProfile, module: ModuleProfile | None = None) -> dict[str, Settings] | str:
+def kinds(
+    column: ColumnProfile, module: ModuleProfile | None = None, is_kept: bool = False
+) -> dict[str, Settings] | str:
     """Features to make from a column.
 
     Args:
         column: Profile of the column.
         module: Hub module for images, clips or texts, if any.
+        is_kept: Whether a column that looks like an identifier becomes a feature all the same.
 
     Returns:
         Sections by suffix, which is appended to the column's name to name the feature; or why there is no feature.
@@ -58,9 +65,11 @@ def kinds(column: ColumnProfile, module: ModuleProfile | None = None) -> dict[st
         return _image(column, module)
     if column.distinct == 1:
         return f"constant: {shown(column.frequent[0][0])}{', or missing' if column.missing else ''}"
+    if column.is_date and column.is_single:
+        return _dates(column)
     if column.type == "text":
-        return _text(column, module)
-    return _integer(column) if column.type == "integer" else _numeric(column)
+        return _text(column, module, is_kept)
+    return _integer(column, is_kept) if column.type == "integer" else _numeric(column)
 
 
 def is_few(column: ColumnProfile) -> bool:
@@ -87,14 +96,21 @@ def _image(column: ColumnProfile, module: ModuleProfile | None) -> dict[str, Set
     return {"": settings | ({"channels": channels} if channels != 3 else {})}
 
 
-def _integer(column: ColumnProfile) -> dict[str, Settings] | str:
+def _dates(column: ColumnProfile, unit: str = "seconds") -> dict[str, Settings]:
+    """Parts of a point in time that come again."""
+    of_unit = {"unit": unit} if column.type == "integer" else {}
+    parts = ("hour", "weekday") if column.has_times else ("weekday", "month")
+    return {f"_{part}": {"kind": "timestamp", "part": part, **of_unit} for part in parts}
+
+
+def _integer(column: ColumnProfile, is_kept: bool) -> dict[str, Settings] | str:
     numbers = column.numbers
     assert numbers is not None
     for unit, begin in _TIMES.items():
         if column.is_single and begin <= numbers.minimum and numbers.maximum <= 2 * begin:
-            return {f"_{part}": {"kind": "timestamp", "part": part, "unit": unit} for part in ("hour", "weekday")}
-    if column.is_single and _names_records(column):
-        return "like an identifier: all values are different"
+            return _dates(column, unit)
+    if column.is_single and not is_kept and (reason := _names_records(column)):
+        return f"like an identifier: all values are different, {reason}"
     is_dense = numbers.maximum - numbers.minimum < 2 * column.distinct
     if is_few(column) and (column.distinct <= SPARSE or is_dense):
         if numbers.minimum == 0 and numbers.maximum == column.distinct - 1:
@@ -104,15 +120,17 @@ def _integer(column: ColumnProfile) -> dict[str, Settings] | str:
     return {"": _hashed(column)} if is_code or column.fewest != column.most else _numeric(column)
 
 
-def _names_records(column: ColumnProfile) -> bool:
-    """Whether distinct integers are identifiers: by their name, because they are consecutive, or because they are too
-    large for a quantity."""
+def _names_records(column: ColumnProfile) -> str | None:
+    """Why distinct integers are identifiers rather than amounts; None if they aren't."""
     numbers = column.numbers
     assert numbers is not None
-    counts_on = numbers.maximum - numbers.minimum < 2 * column.distinct
-    return column.distinct == column.values > 10 and (
-        bool(_NAMES_RECORDS.search(column.name)) or counts_on or numbers.minimum >= CODES
-    )
+    if column.distinct != column.values or column.distinct <= 10:
+        return None
+    if _NAMES_RECORDS.search(column.name):
+        return "and the name says so"
+    if numbers.maximum - numbers.minimum < 2 * column.distinct:
+        return "and they count on"
+    return "and most have 12 digits or more" if numbers.median >= LONG else None
 
 
 def _numeric(column: ColumnProfile) -> dict[str, Settings] | str:
@@ -131,24 +149,40 @@ def _numeric(column: ColumnProfile) -> dict[str, Settings] | str:
     return {"": settings}
 
 
-def _text(column: ColumnProfile, module: ModuleProfile | None) -> dict[str, Settings] | str:
+def _text(column: ColumnProfile, module: ModuleProfile | None, is_kept: bool) -> dict[str, Settings] | str:
     if is_few(column):
         return {"": _vocabulary(column)}
-    names_records = column.distinct >= IDENTIFIER * column.values
+    names_records = column.distinct >= IDENTIFIER * column.values and not is_kept
     reason = f"like an identifier: {column.distinct:,} different texts among {column.values:,}"
     if names_records and _NAMES_RECORDS.search(column.name):  # their words may contain the label: cats/my cat.jpg
         return reason
     if column.words >= WORDS and column.is_single:
         if module and module.takes == "text":
             return {"": {"kind": "text"}}
-        return {"": {"kind": "text", "bag": {"vocabulary": {"top_k": TOP_WORDS}}, "encode": "multi_hot"}}
+        vocabulary = {"top_k": TOP_WORDS, "min_count": 2 if column.values < 1000 else MIN_COUNT}
+        return {"": {"kind": "text", "bag": {"vocabulary": vocabulary}, "encode": "multi_hot"}}
     if names_records and column.values > 10:
         return reason
-    return {"": _hashed(column)}
+    if not is_kept and column.frequent[0][1] < 2 * MIN_COUNT:
+        return f"no value occurs {2 * MIN_COUNT} times, so that a model would memorise them"
+    return {"": _hashed(column) if is_kept else _frequent_words(column)}
+
+
+def _frequent_words(column: ColumnProfile) -> Settings:
+    """The words that occur often enough, and one category for all others."""
+    return {
+        "kind": "categorical",
+        "vocabulary": {"top_k": TOP_WORDS, "min_count": MIN_COUNT},
+        "oov_buckets": 1,
+        "encode": {"embedding": max(2, round(column.distinct**0.25))},
+    }
 
 
 def _vocabulary(column: ColumnProfile) -> Settings:
-    return {"kind": "categorical", "vocabulary": "computed", "encode": _counted(column)}
+    counts = [count for _, count in column.frequent]
+    is_uneven = len(counts) == column.distinct and counts[-1] < MIN_COUNT and counts[1] >= 2 * MIN_COUNT
+    cut = {"vocabulary": {"min_count": MIN_COUNT}, "oov_buckets": 1} if is_uneven else {"vocabulary": "computed"}
+    return {"kind": "categorical", **cut, "encode": _counted(column)}
 
 
 def _counted(column: ColumnProfile) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hubline.core.errors import UserError
@@ -13,10 +13,12 @@ from hubline.trainer.labels import class_and_box, regression
 
 LABELS = ("label", "target", "class", "y")
 """Usual names of a label column, in any case."""
-BOXES, BOX_LABELS, SIZE = "boxes", "box_labels", ("height", "width")
-"""Columns of boxes, of their classes and of the image's size, as `hubline convert boxes` writes them."""
+BOXES, BOX_LABELS = "boxes", "box_labels"
+"""Columns of boxes and of their classes, as `hubline convert boxes` writes them."""
 MOST_CLASSES = 100
 """Integers with more distinct values are quantities rather than classes."""
+UNEVEN = 5
+"""From this ratio of the most to the least frequent class on, classes are uneven."""
 LISTED = 20
 """Maximum number of classes that are listed."""
 
@@ -31,6 +33,8 @@ class LabelSuggestion:
     """Result of a constant prediction, if known."""
     metrics: tuple[str, ...] = ("accuracy", "cross_entropy", "auc")
     thresholds: Mapping[str, Any] = field(default_factory=lambda: {"accuracy": {"no_worse_than_serving_by": 0.01}})
+    uneven: str | None = None
+    """What to do about rare classes, if there are any."""
 
 
 def label_column(columns: Sequence[ColumnProfile], name: str | None) -> ColumnProfile:
@@ -157,7 +161,15 @@ def _classes(column: ColumnProfile, settings: Settings, comment: str) -> LabelSu
     baseline = (
         f"always saying {shown(value)}, the most frequent class, is right in {count / column.values:.1%} of the records"
     )
-    return LabelSuggestion({"from": column.name, **settings}, comment, baseline)
+    label = LabelSuggestion({"from": column.name, **settings}, comment, baseline)
+    rarest, rare = column.frequent[-1]
+    if len(column.frequent) < column.distinct or count < UNEVEN * rare:
+        return label
+    uneven = (
+        f"Classes are uneven: {count:,} records of {shown(value)}, {rare:,} of {shown(rarest)}. With `class_weights: "
+        "balanced` a model finds more of the rare ones, at the cost of accuracy; macro_f1 weighs all classes alike."
+    )
+    return replace(label, metrics=(*label.metrics, "macro_f1"), uneven=uneven)
 
 
 def _number(column: ColumnProfile) -> LabelSuggestion:

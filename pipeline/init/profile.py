@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from hubline.core.adapters.tfx_bsl import ExampleDecoder
 from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.tfrecords import read_batches
 from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, NumberProfile, Type
+from hubline.pipeline.init.dates import has_times, is_dates
 from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 from hubline.preprocessing.examples import flattened
 
@@ -55,12 +56,13 @@ class _Sample:
         return max(len(self.records), round(everything * records / size))
 
 
-def look(pattern: str, console: Console) -> DataProfile:
+def look(pattern: str, console: Console, dates: Set[str] = frozenset()) -> DataProfile:
     """Profiles the columns of the records that match a pattern.
 
     Args:
         pattern: As in `data.examples`, absolute.
         console: Shows progress.
+        dates: Integer columns that are known to be seconds since 1970.
 
     Raises:
         UserError: if it matches no file.
@@ -71,7 +73,7 @@ def look(pattern: str, console: Console) -> DataProfile:
     if not sample.records:
         raise DataError(f"{pattern}: no records in {len(paths)} files")
     with console.status(f"describing {len(sample.records):,} records"):
-        columns = describe(_decode(sample))
+        columns = describe(_decode(sample), dates)
     return DataProfile(
         columns=columns,
         files=len(paths),
@@ -133,12 +135,15 @@ def _decode(sample: _Sample) -> pa.RecordBatch:
         ) from None
 
 
-def describe(batch: pa.RecordBatch) -> tuple[ColumnProfile, ...]:
-    """Profiles each column of a batch of records, which contains a list of values per record; sorted by name."""
+def describe(batch: pa.RecordBatch, dates: Set[str] = frozenset()) -> tuple[ColumnProfile, ...]:
+    """Profiles each column of a batch of records, which contains a list of values per record; sorted by name. Those in
+    `dates` are known to be seconds since 1970."""
     columns = {name: _present(batch.column(index)) for index, name in enumerate(batch.schema.names)}
     statistics = _statistics(pa.RecordBatch.from_arrays(list(columns.values()), list(columns)))
     lengths = {name: pc.list_value_length(batch.column(name)) for name in columns if not _is_empty(columns[name])}
-    return tuple(_column(name, columns[name], lengths.get(name), statistics[name]) for name in sorted(columns))
+    return tuple(
+        _column(name, columns[name], lengths.get(name), statistics[name], name in dates) for name in sorted(columns)
+    )
 
 
 def _is_empty(column: pa.Array) -> bool:
@@ -171,7 +176,11 @@ def _statistics(batch: pa.RecordBatch) -> dict[str, statistics_pb2.FeatureNameSt
 
 
 def _column(
-    name: str, column: pa.Array, lengths: pa.Array | None, statistics: statistics_pb2.FeatureNameStatistics
+    name: str,
+    column: pa.Array,
+    lengths: pa.Array | None,
+    statistics: statistics_pb2.FeatureNameStatistics,
+    is_date: bool = False,
 ) -> ColumnProfile:
     if lengths is None:
         return ColumnProfile(name, "nothing", records=len(column), present=0, values=0, distinct=0)
@@ -191,6 +200,8 @@ def _column(
         fewest=several["min"].as_py(),
         most=several["max"].as_py(),
         numbers=_numbers(values, statistics.num_stats) if kind in ("integer", "float") else None,
+        is_date=is_date or is_dates(values, kind),
+        has_times=has_times(values, kind),
         words=pc.mean(pc.count_substring(values.cast(pa.large_string()), " ")).as_py() + 1 if kind == "text" else 0.0,
     )
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 
 from hubline.core.errors import UserError
+from hubline.pipeline.diagnostics import nearest
+from hubline.pipeline.init.bookkeeping import BOOKKEEPING, keeps_books
 from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, ModuleProfile
 from hubline.pipeline.init.kinds import Settings, is_few, kinds, shown
 from hubline.pipeline.init.label import (
     BOX_LABELS,
-    SIZE,
     LabelSuggestion,
     box_column,
     label_column,
@@ -31,10 +32,10 @@ _PLACE = re.compile(
     r"(?P<before>.*?)(?<![a-z])((?P<latitude>lat(itude)?)|lon(g|gitude)?|lng)(?![a-z])(?P<after>.*)", re.IGNORECASE
 )
 _SIZES: tuple[tuple[float, int, int, list[int]], ...] = (
-    (1_000, 50, 16, [16]),
-    (10_000, 30, 32, [32]),
-    (100_000, 20, 128, [64, 32]),
-    (1_000_000, 10, 512, [128, 64]),
+    (1_000, 200, 16, [64]),
+    (10_000, 100, 32, [64]),
+    (100_000, 50, 128, [128, 64]),
+    (1_000_000, 15, 512, [128, 64]),
     (math.inf, 3, 2048, [256, 128]),
 )
 """Upper bound of the number of records, epochs, batch size, and units of the hidden layers."""
@@ -75,26 +76,31 @@ class Suggestion:
     slices: list[list[str]]
 
 
-def suggest(data: DataProfile, label: str | None = None, module: ModuleProfile | None = None) -> Suggestion:
+def suggest(
+    data: DataProfile, label: str | None = None, module: ModuleProfile | None = None, kept: Collection[str] = ()
+) -> Suggestion:
     """Suggests a kind for each column, and the other sections.
 
     Args:
         data: Profile of the data.
         label: Label column; None to find it by name.
         module: Hub module for the images or texts, if any.
+        kept: Columns that become features although they look like identifiers or bookkeeping.
 
     Raises:
-        UserError: if there is no such label or nothing to learn in it, no column is left to learn from, or the module
-            takes none of the columns.
+        UserError: if there is no such label, or nothing to learn in it; if there is no such column to keep, or none to
+            learn from; or if the module takes none of the columns.
     """
     target = label_column(data.columns, label)
     boxes = box_column(data.columns) if module and target.name == BOX_LABELS else None
     columns = [column for column in data.columns if column not in (target, boxes)]
+    _refuse_unknown(kept, columns)
     left_out: dict[str, str] = {}
-    if boxes is not None:
-        left_out |= {column.name: "the size of the picture" for column in columns if column.name in SIZE}
-        columns = [column for column in columns if column.name not in SIZE]
-    made, wide = _features(columns, data, module, left_out)
+    if any(column.type == "image" for column in columns):
+        left_out = {each.name: BOOKKEEPING for each in columns if keeps_books(each.name) and each.name not in kept}
+    made, wide = _features([each for each in columns if each.name not in left_out], data, module, kept, left_out)
+    for column in (each for each in columns if each.name in left_out and _is_keepable(each)):
+        left_out[column.name] += f"; --keep {shown(column.name)} keeps it"
     fed = [feature for feature in made if feature.needs_module and module and _takes(module, feature)]
     without_module = [feature for feature in made if feature.needs_module and feature not in fed]
     features = [feature for feature in made if feature not in without_module]
@@ -114,14 +120,18 @@ def suggest(data: DataProfile, label: str | None = None, module: ModuleProfile |
         hubs={f"{feature.name}_module": _hub(feature, module) for feature in fed if module},
         wide=wide,
         hidden=hidden if any(_is_deep(feature, wide) for feature in features) else [],
-        training={"epochs": epochs, "batch_size": batch_size, "early_stopping": max(2, epochs // 6)},
+        training={"epochs": epochs, "batch_size": batch_size, "early_stopping": max(2, epochs // 10)},
         bad_records=_bad_records(sum(column.missing for column in required)),
         slices=[[column.name] for column in columns if _makes_slices(column)][:SLICES],
     )
 
 
 def _features(
-    columns: Sequence[ColumnProfile], data: DataProfile, module: ModuleProfile | None, left_out: dict[str, str]
+    columns: Sequence[ColumnProfile],
+    data: DataProfile,
+    module: ModuleProfile | None,
+    kept: Collection[str],
+    left_out: dict[str, str],
 ) -> tuple[list[FeatureSuggestion], list[str]]:
     """The features, and the names of those in the wide part. Reasons for columns without a feature are added to
     `left_out`."""
@@ -135,7 +145,7 @@ def _features(
             made += _place_features(column, pairs[column.name], data.total, taken)
             wide.append(made[-1].name)
         elif column not in pairs.values():
-            found = kinds(column, module)
+            found = kinds(column, module, column.name in kept)
             if isinstance(found, str):
                 left_out[column.name] = found
             else:
@@ -143,6 +153,18 @@ def _features(
                     name = _free_name(column.name + suffix, taken) if suffix else names[column.name]
                     made.append(_feature(column, name, settings))
     return made, wide
+
+
+def _is_keepable(column: ColumnProfile) -> bool:
+    return not isinstance(kinds(column, is_kept=True), str)
+
+
+def _refuse_unknown(kept: Collection[str], columns: Sequence[ColumnProfile]) -> None:
+    """Raises a UserError if a column to keep doesn't exist."""
+    names = [column.name for column in columns]
+    unknown = [f"--keep {name}: there is no such column; {nearest(name, names)}" for name in kept if name not in names]
+    if unknown:
+        raise UserError("\n".join(unknown))
 
 
 def described(column: ColumnProfile) -> str:

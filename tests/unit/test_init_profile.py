@@ -65,6 +65,27 @@ def test_what_is_seen_of_texts_bytes_and_lists() -> None:
     assert (seen["picture"].distinct, seen["picture"].missing) == (3, 0.25)
 
 
+def test_dates_are_known_by_their_form() -> None:
+    day = 86_400
+    records = [
+        record(
+            born=day * (9000 + n),
+            lasted=day * (1 + n),
+            seen=day * 19_000 + n,
+            iso=f"2024-05-{n + 1:02}",
+            iso_time=f"2024-05-{n + 1:02}T10:30:00Z",
+            once=day * 19_000,
+            word=f"2024-05-{n + 1:02}" if n else "soon",
+        )
+        for n in range(20)
+    ]
+    seen = described(records)
+    assert {name for name, each in seen.items() if each.is_date} == {"born", "iso", "iso_time"}
+    assert {name for name, each in seen.items() if each.is_date and each.has_times} == {"iso_time"}
+    told = {each.name: each for each in describe(ExamplesToRecordBatchDecoder().DecodeBatch(records), {"seen"})}
+    assert told["seen"].is_date and told["seen"].has_times and not told["lasted"].is_date
+
+
 @pytest.mark.slow
 def test_looks_at_all_of_little_data_and_at_some_of_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [write_tfrecord(tmp_path / f"{name}.tfrecord", [record(x=i) for i in range(100)]) for name in range(10)]

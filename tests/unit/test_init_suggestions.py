@@ -22,14 +22,23 @@ def hashed(buckets: int, embedding: int) -> dict[str, Any]:
     return {"kind": "categorical", "hash_buckets": buckets, "encode": {"embedding": embedding}}
 
 
-def parts(unit: str) -> dict[str, Any]:
-    return {f"_{part}": {"kind": "timestamp", "part": part, "unit": unit} for part in ("hour", "weekday")}
+def parts(unit: str | None, *names: str) -> dict[str, Any]:
+    of_unit = {"unit": unit} if unit else {}
+    return {f"_{part}": {"kind": "timestamp", "part": part, **of_unit} for part in names or ("hour", "weekday")}
+
+
+def common(embedding: int) -> dict[str, Any]:
+    """The words that occur often, and one category for the others."""
+    vocabulary = {"top_k": 10_000, "min_count": 5}
+    return {"kind": "categorical", "vocabulary": vocabulary, "oov_buckets": 1, "encode": {"embedding": embedding}}
 
 
 COMPUTED = {"kind": "categorical", "vocabulary": "computed", "encode": "one_hot"}
 Z_SCORE = {"kind": "numeric", "normalize": "z_score"}
 LOG = {"kind": "numeric", "normalize": "log1p"}
-BAG = {"kind": "text", "bag": {"vocabulary": {"top_k": 10_000}}, "encode": "multi_hot"}
+BAG = {"kind": "text", "bag": {"vocabulary": {"top_k": 10_000, "min_count": 5}}, "encode": "multi_hot"}
+OFTEN = {"frequent": (("a", 10), ("b", 2))}
+DAYS = numbers(-5e8, 5e8)
 TOLD = {"missing_indicator": True}
 LABEL = column("integer", "label", distinct=2, frequent=((0, 700), (1, 300)), numbers=numbers(0, 1))
 
@@ -68,10 +77,23 @@ LABEL = column("integer", "label", distinct=2, frequent=((0, 700), (1, 300)), nu
         (column("integer", distinct=300, numbers=numbers(1e9 - 1, 2e9)), {"": hashed(1024, 4)}),
         (column("text", distinct=3), {"": COMPUTED}),
         (column("text", distinct=3, most=5), {"": COMPUTED | {"encode": "multi_hot"}}),
-        (column("text", distinct=101), {"": hashed(256, 3)}),
-        (column("text", distinct=513), {"": hashed(2048, 5)}),
+        (column("text", distinct=101, **OFTEN), {"": common(3)}),
+        (column("text", distinct=513, **OFTEN), {"": common(5)}),
+        (column("text", distinct=3, frequent=(("a", 900), ("b", 95), ("c", 4))), {
+            "": {"kind": "categorical", "vocabulary": {"min_count": 5}, "oov_buckets": 1, "encode": "one_hot"}
+        }),
+        (column("text", distinct=3, frequent=(("a", 9), ("b", 5), ("c", 4))), {"": COMPUTED}),
+        (column("text", distinct=500, is_date=True), {**parts(None)}),
+        (column("text", distinct=500, is_date=True, has_times=False), parts(None, "weekday", "month")),
+        (column("integer", distinct=500, numbers=DAYS, is_date=True), parts("seconds")),
+        (column("integer", distinct=500, numbers=DAYS, is_date=True, has_times=False),
+         parts("seconds", "weekday", "month")),
+        (column("integer", distinct=1000, numbers=numbers(2e7, 9e7)), {"": Z_SCORE}),
         (column("text", distinct=1000, words=4.0), {"": BAG}),
-        (column("text", distinct=500, words=3.9), {"": hashed(1024, 5)}),
+        (column("text", distinct=900, present=900, words=4.0), {
+            "": BAG | {"bag": {"vocabulary": {"top_k": 10_000, "min_count": 2}}}
+        }),
+        (column("text", distinct=500, words=3.9, **OFTEN), {"": common(5)}),
         (column("image", distinct=1000, frequent=()), {"": {"kind": "image", "size": [224, 224]}}),
         (column("image", fewest=3, most=9), {"": {"kind": "video", "frames": 9, "size": [224, 224]}}),
         (column("image", most=300), {"": {"kind": "video", "frames": 16, "size": [224, 224]}}),
@@ -89,7 +111,8 @@ def test_a_kind_for_a_column(seen: ColumnProfile, expected: dict[str, Any]) -> N
         (column("text", distinct=1), "constant: 'a'"),
         (column(distinct=1, present=10), "constant: 1, or missing"),
         (column("text", distinct=950, words=1.0), "like an identifier: 950 different texts among 1,000"),
-        (column("integer", distinct=1000, numbers=numbers(5, 1500)), "like an identifier"),
+        (column("text", distinct=500), "no value occurs 10 times, so that a model would memorise them"),
+        (column("integer", distinct=1000, numbers=numbers(5, 1500)), "all values are different, and they count on"),
         (column("integer", "trip_id", distinct=1000, numbers=numbers(0, 90_000)), "like an identifier"),
         (column("integer", "tripId", distinct=1000, numbers=numbers(0, 90_000)), "like an identifier"),
         (column("integer", distinct=1000, numbers=numbers(3e9, 9e18)), "like an identifier"),
@@ -261,6 +284,40 @@ def test_clips_feed_a_module_of_clips_or_of_images() -> None:
         suggest(data(column("image", "photo", frequent=()), LABEL), module=clips)
 
 
+def test_a_column_that_is_left_out_can_be_kept() -> None:
+    number, note = column("integer", "trip_id", distinct=1000, numbers=numbers(0, 9e4)), column("text", "note")
+    found = suggest(data(number, note, column(), LABEL))
+    assert [each.name for each in found.features] == ["it"]
+    assert found.left_out["trip_id"].endswith("the name says so; --keep 'trip_id' keeps it")
+    kept = suggest(data(number, note, column(), LABEL), kept=["trip_id", "note"])
+    assert {each.name: each.settings for each in kept.features} == {
+        "trip_id": Z_SCORE, "note": hashed(1024, 5), "it": Z_SCORE
+    }  # fmt: skip
+    assert "--keep" not in suggest(data(column(distinct=1), column(name="x"), LABEL)).left_out["it"]
+    with pytest.raises(UserError, match="--keep trips: there is no such column; did you mean 'trip_id'"):
+        suggest(data(number, column(), LABEL), kept=["trips"])
+
+
+def test_bookkeeping_of_images_is_left_out() -> None:
+    photo = column("image", "image/encoded", frequent=())
+    books = [column("integer", name) for name in ("height", "image/width")] + [
+        column("text", "image/format", distinct=2)
+    ]
+    others = [column(name="age"), column(name="body_height")]
+    found = suggest(data(photo, *books, *others, LABEL))
+    assert [each.name for each in found.features] == ["age", "body_height"]
+    assert found.left_out["image/width"] == "bookkeeping of the images; --keep 'image/width' keeps it"
+    assert "height" in {each.name for each in suggest(data(photo, *books, LABEL), kept=["height"]).features}
+    assert len(suggest(data(*books, LABEL)).features) == 3  # no images, no bookkeeping
+
+
+def test_uneven_classes_are_pointed_out() -> None:
+    uneven = suggest_label(column("text", distinct=2, frequent=(("no", 900), ("yes", 100))), True)
+    assert uneven.metrics[-1] == "macro_f1" and "900 records of 'no', 100 of 'yes'" in (uneven.uneven or "")
+    even = suggest_label(column("text", distinct=2, frequent=(("no", 800), ("yes", 200))), True)
+    assert even.uneven is None and "macro_f1" not in even.metrics
+
+
 def test_missing_labels_are_set_aside() -> None:
     found = suggest(data(column(), replace(LABEL, present=800)))
     assert found.bad_records == {"policy": "quarantine", "max_fraction": 0.3}
@@ -272,7 +329,7 @@ def test_training_goes_by_the_number_of_records() -> None:
     sizes = [suggest(data(column(), LABEL, total=total)).training for total in (100, 5_000, 50_000, 500_000, 10**8)]
     assert [size["batch_size"] for size in sizes] == [16, 32, 128, 512, 2048]
     assert [size["epochs"] for size in sizes] == sorted((size["epochs"] for size in sizes), reverse=True)
-    assert [size["early_stopping"] for size in sizes] == [8, 5, 3, 2, 2]
+    assert [size["early_stopping"] for size in sizes] == [20, 10, 5, 2, 2]
 
 
 WORD = st.text(min_size=1, max_size=50) | st.sampled_from(["null", "True", "no", "1e3", "- a", "a: b", "# c", "{SPAN}"])

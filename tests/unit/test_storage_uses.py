@@ -37,6 +37,7 @@ REASONS = {
     "pipeline/display.py": RUN,
     "pipeline/file_paths.py": SOURCE,
     "pipeline/init/command.py": FILE,
+    "pipeline/init/tables.py": CONVERTED,
     "pipeline/kubeflow/connection.py": "the file of an access token",
     "pipeline/kubeflow/publish.py": FILE,
     "pipeline/kubeflow/workers/jobs.py": "the namespace of a pod, which Kubernetes puts into a file",

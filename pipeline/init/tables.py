@@ -1,0 +1,75 @@
+"""Converts tables to TFRecords before they are profiled."""
+
+from __future__ import annotations
+
+import glob
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from hubline.core.config_base import is_remote
+from hubline.core.errors import UserError
+from hubline.pipeline.convert.kinds import CellType
+
+_PACKED = (".gz", ".bz2", ".zst")
+_DELIMITERS = {".csv": None, ".tsv": "\t"}
+
+
+@dataclass(frozen=True)
+class ConvertedTable:
+    """TFRecords made of tables."""
+
+    folder: Path
+    dates: frozenset[str]
+    """Columns that hold dates, as seconds since 1970."""
+
+
+def tables_in(examples: str) -> list[Path]:
+    """The CSV, TSV or Parquet files that a path or glob names; none if it names anything else."""
+    if is_remote(examples):
+        return []
+    path = Path(examples).expanduser()
+    found = [path] if path.is_file() else sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 (absolute patterns)
+    kinds = {_kind(each) for each in found}
+    return found if len(kinds) == 1 and kinds <= {".csv", ".tsv", ".parquet"} else []
+
+
+def convert_tables(paths: Sequence[Path], beside: Path, overwrite: bool, console: Console) -> ConvertedTable:
+    """Converts tables as `hubline convert` does without options.
+
+    Args:
+        paths: Files of one kind.
+        beside: Folder in which the folder of TFRecords is made.
+        overwrite: Whether to replace the TFRecords of an earlier conversion.
+        console: Shows how the columns were read.
+
+    Raises:
+        UserError: if the tables need options; names the command that takes them.
+    """
+    from hubline.pipeline.convert.convert import Options, convert
+    from hubline.pipeline.convert.from_csv import CsvFile, Dialect
+    from hubline.pipeline.convert.from_parquet import ParquetFile
+
+    kind = _kind(paths[0])
+    folder = beside / f"{paths[0].name.partition('.')[0]}-tfrecords"
+    command = "parquet" if kind == ".parquet" else "csv"
+    shown = shlex.join(["hubline", "convert", command, *map(str, paths), "--output", str(folder)])
+    options = Options(output=folder, overwrite=overwrite)
+    dialect = Dialect(_DELIMITERS.get(kind) or ",", check_delimiter=_DELIMITERS.get(kind) is None)
+    try:
+        sources = [ParquetFile(str(p), {}) if kind == ".parquet" else CsvFile(str(p), dialect) for p in paths]
+        done = convert(sources, options, console)
+    except UserError as error:
+        then = f"options are those of: {shown}\nthen: hubline init {shlex.quote(str(folder))}"
+        raise UserError(f"{error}\n{then}") from error
+    console.print(f"Converted by: {shown}", soft_wrap=True, highlight=False)
+    return ConvertedTable(folder, frozenset(each.name for each in done.columns if each.read_as is CellType.TIMESTAMP))
+
+
+def _kind(path: Path) -> str:
+    """Extension of a file, without that of a compression."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return next((suffix for suffix in reversed(suffixes) if suffix not in _PACKED), "")
