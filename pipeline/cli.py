@@ -17,6 +17,7 @@ from hubline.pipeline.endings import run_command
 from hubline.pipeline.kubeflow.compile_command import compile_
 from hubline.pipeline.kubeflow.schedule_commands import app as schedule
 from hubline.pipeline.kubeflow.submit_command import submit
+from hubline.pipeline.models_commands import app as models
 from hubline.pipeline.predict.cli import predict
 from hubline.pipeline.runs_commands import app as runs
 from hubline.pipeline.schema_command import schema
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(convert, name="convert")
 app.add_typer(schedule, name="schedule")
 app.add_typer(runs, name="runs")
+app.add_typer(models, name="models")
 
 
 def main() -> None:

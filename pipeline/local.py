@@ -15,7 +15,7 @@ from hubline.artifacts.findings import DataFindings
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.predictor.evaluation import EVALUATION, LabelAccuracy
-from hubline.components.pusher.executor import DESTINATION, DIGEST, PUBLISHED, PUSHED
+from hubline.components.pusher.executor import DESTINATION, DIGEST, PUBLISHED, PUSHED, WITHDRAWN
 from hubline.components.spread.processes import kept
 from hubline.core import interruption
 from hubline.core.errors import DamageError, UserError
@@ -95,6 +95,9 @@ class Run:
         trained = self._output("Trainer", "model_run")
         if trained and (notes := Path(trained.uri, NOTES)).exists():
             found += Notes.model_validate_json(notes.read_text("utf-8")).warnings
+        pushed = self._output("Pusher", "pushed_model")
+        if pushed and (why := pushed.custom_properties[WITHDRAWN].string_value):
+            found.append(why)
         return found
 
     def best_trial(self) -> str | None:

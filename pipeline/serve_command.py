@@ -1,6 +1,5 @@
 """The command `hubline serve`. Imports TensorFlow only when it serves."""
 
-import asyncio
 import json
 import logging
 import sys
@@ -76,6 +75,8 @@ def serve(
     Example: hubline serve serving/digits, and then
     curl -d '{"instances": [{"image": {"b64": "..."}}]}' localhost:8501/v1/models/digits:predict
     """
+    import asyncio
+
     with into_log(NOWHERE):  # importing TensorFlow prints a page
         from hubline.serving.limits import Limits
         from hubline.serving.scheduler import Batching

@@ -22,6 +22,24 @@ def versions(destination: str) -> list[str]:
     return [name for name in _numbered(destination) if _is_whole(f"{_folder(destination)}/{name}")]
 
 
+def version_numbers(destination: str) -> list[int]:
+    """Numbers of the versions in a serving folder, ascending."""
+    return [number for name in versions(destination) if (number := version_number(name)) is not None]
+
+
+def path_of(destination: str, version: int) -> str:
+    """Path of a version.
+
+    Raises:
+        UserError: if it doesn't exist; lists those that do.
+    """
+    for name in versions(destination):
+        if version_number(name) == version:
+            return f"{_folder(destination)}/{name}"
+    known = ", ".join(map(str, version_numbers(destination))) or "none"
+    raise UserError(f"{_folder(destination)}: there is no version {version}, only {known}")
+
+
 def newest_version(destination: str) -> str | None:
     """Path of the serving version, or None."""
     paths = (f"{_folder(destination)}/{name}" for name in reversed(_numbered(destination)))

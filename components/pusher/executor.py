@@ -10,13 +10,14 @@ from hubline.artifacts.decision import DECISION, Decision
 from hubline.artifacts.names import BLESSED
 from hubline.artifacts.pins import ServedVersion
 from hubline.components.dashboard.artifacts import show
-from hubline.components.dashboard.markdown import pushed_text
+from hubline.components.dashboard.markdown import escaped, pushed_text
 from hubline.components.exporter.card import ModuleCard
 from hubline.components.input_artifacts import module_folder
 from hubline.components.pusher.publish import publish
 from hubline.core import storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError
+from hubline.serving.history import Event, History, kept_metrics, record
 from hubline.serving.push import push
 from hubline.serving.versions import newest_version
 
@@ -26,6 +27,9 @@ PUBLISHED = "published_module"
 """Custom property with the path of the hub module that the run published, or of the same one published before."""
 DIGEST = "digest"
 """Custom property with the digest of the files, if this run pushed them."""
+
+WITHDRAWN = "withdrawn"
+"""Custom property with the reason why the model was not pushed, if it was rolled back."""
 
 _RUN_AGAIN = "; nothing was pushed. Run again: the model is then compared with what serves"
 
@@ -50,12 +54,15 @@ class Executor(base_executor.BaseExecutor):
             raise RunError(_why_not(blessing.uri))
         pushes = blessed and exec_properties["push"]
         digest = tree_digest(model) if pushes else None
-        pushed = bool(pushes and not (serving and tree_digest(serving) == digest))
+        withdrawn = History.read(destination).withdrawal(digest) if digest else None
+        pushed = bool(pushes and not withdrawn and not (serving and tree_digest(serving) == digest))
         if pushed:
             pinned = exec_properties["serving"]
             compared = ServedVersion.model_validate_json(pinned) if pinned else None
             _refuse_changed(compared, serving)
             serving = push(model, destination, check=lambda: _refuse_moved(compared, newest_version(destination)))
+            metrics = kept_metrics(_decision(blessing.uri).metrics.items())
+            record(destination, "pushed", int(_number(serving)), str(digest), metrics=metrics)
 
         published = None
         if pushes and exec_properties["publish_to"]:
@@ -64,13 +71,17 @@ class Executor(base_executor.BaseExecutor):
         artifact.set_int_custom_property(PUSHED, int(pushed))
         if pushed:
             artifact.set_string_custom_property(DIGEST, digest)
+        if withdrawn:
+            artifact.set_string_custom_property(WITHDRAWN, _why_withdrawn(withdrawn))
         if published:
             artifact.set_string_custom_property(PUBLISHED, published)
         if serving:
             artifact.set_string_custom_property(DESTINATION, serving)
             artifact.set_string_custom_property(VERSION, serving.rpartition("/")[2])
         outcome = artifact_utils.get_single_instance(output_dict["outcome"])
-        show(outcome, "What was pushed", pushed_text(serving if pushed else None, serving, destination, published))
+        text = pushed_text(serving if pushed else None, serving, destination, published)
+        text += f"\n{escaped(_why_withdrawn(withdrawn))}\n" if withdrawn else ""
+        show(outcome, "What was pushed", text)
 
 
 def _publish(module: list[Any], blessing: str, destination: str, model: str | None) -> str:
@@ -97,6 +108,13 @@ def _refuse_moved(compared: ServedVersion | None, serving: str | None) -> None:
     before = f"with {compared.path}" if compared else "when no version served"
     now = f"{serving} serves now" if serving else "no version serves now"
     raise RunError(f"{now}, but the model was compared {before}{_RUN_AGAIN}")
+
+
+def _why_withdrawn(event: Event) -> str:
+    return (
+        f"the model was not pushed: the same one was rolled back as version {event.version} on {event.at[:10]} by "
+        f"{event.by}: {event.reason}; `hubline models promote` has it serve again"
+    )
 
 
 def _number(version: str) -> str:

@@ -20,6 +20,7 @@ from hubline.artifacts.quarantine import read_quarantine
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from hubline.pipeline.runs import differences, runs_of
+from hubline.serving.promotion import rollback
 from hubline.trainer.training_notes import Notes
 from tests.support import example_data, hub_modules
 from tests.support.project import HUBLINE, PIPELINE, PROJECT, make_project
@@ -130,6 +131,14 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     keys = [each.key for each in differences(runs[4], runs[5])]
     assert "pins.serving.digest" in keys and f"pins.files.all.{path.parent}/data/a.tfrecord" in keys
     assert not any(each.startswith(("model.", "data.", "code", "versions.")) for each in keys)
+
+    # What was rolled back is not pushed again by the next run, which says so.
+    rewrite(path, "thresholds: {cross_entropy: {at_most: 0.0}, ", "thresholds: {")
+    back = rollback(str(serving), "wrong labels")
+    withdrawn, code = run(path, None, quiet=True)
+    assert (code, ran(withdrawn), withdrawn.blessed) == (0, ["Evaluator", "Pusher"], True)
+    assert not withdrawn.newly_pushed and withdrawn.pushed_model == f"{serving}/{back.version}"
+    assert any("was rolled back" in warning and "wrong labels" in warning for warning in withdrawn.warnings)
 
 
 def test_a_record_that_does_not_decode_is_named_and_nothing_is_pushed(tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 from tfx.types import standard_artifacts
 
+from hubline.artifacts.decision import DECISION, Decision
 from hubline.artifacts.pins import ServedVersion
 from hubline.components.dashboard.artifacts import Markdown
 from hubline.components.pin.snapshot import pin_serving
 from hubline.components.pusher.executor import DESTINATION, PUSHED, Executor
+from hubline.core import storage
 from hubline.core.errors import RunError
+from hubline.serving.history import History
+from hubline.serving.promotion import promote, rollback
 
 
 def exported(folder: Path, *names: str) -> None:
@@ -29,6 +33,11 @@ def run_pusher(folder: Path, model: str, blessed: bool, compared: ServedVersion 
     )
     given.uri, outcome.uri = str(folder / model), str(folder / "outcome")
     blessing.set_int_custom_property("blessed", int(blessed))
+    blessing.uri = str(folder / "blessing")
+    decision = Decision(
+        blessed=blessed, compared_with=None, metrics={"accuracy": 0.9}, serving_metrics=None, slices=(), checks=()
+    )
+    storage.write_text(f"{blessing.uri}/{DECISION}", decision.model_dump_json())
     properties = {
         "destination": str(folder / "serving"),
         "publish_to": "",
@@ -56,7 +65,27 @@ def test_what_is_blessed_is_pushed_once(tmp_path: Path) -> None:
     first = pin_serving(str(serving))
     assert run_pusher(tmp_path, "two", blessed=False, compared=first) == (0, f"{serving}/1")
     assert run_pusher(tmp_path, "two", blessed=True, compared=first) == (1, f"{serving}/2")
-    assert sorted(path.name for path in serving.iterdir()) == ["1", "2"]
+    assert sorted(path.name for path in serving.iterdir()) == [".hubline", "1", "2"]
+    events = History.read(str(serving)).events
+    assert [(event.kind, event.version, event.metrics) for event in events] == [
+        ("pushed", number, {"accuracy": 0.9}) for number in (1, 2)
+    ]
+
+
+def test_a_model_that_was_rolled_back_is_not_pushed_again(tmp_path: Path) -> None:
+    exported(tmp_path, "one", "two", "three")
+    serving = tmp_path / "serving"
+    run_pusher(tmp_path, "one", blessed=True)
+    run_pusher(tmp_path, "two", blessed=True, compared=pin_serving(str(serving)))
+    rollback(str(serving), "wrong labels")
+    compared = pin_serving(str(serving))
+    assert run_pusher(tmp_path, "two", blessed=True, compared=compared) == (0, f"{serving}/3")
+    said = (tmp_path / "outcome").read_text().replace("\\", "")
+    assert "the same one was rolled back as version 2 on" in said and ": wrong labels" in said
+    assert run_pusher(tmp_path, "three", blessed=True, compared=compared) == (1, f"{serving}/4")
+    promote(str(serving), 2, "the labels were right")
+    compared = pin_serving(str(serving))
+    assert run_pusher(tmp_path, "two", blessed=True, compared=compared) == (0, f"{serving}/5"), "it serves already"
 
 
 def test_no_version_is_replaced_that_the_model_was_not_compared_with(tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""What a serving folder says of its versions."""
+
+from typing import Any
+
+from hubline.core import storage
+from hubline.core.digest import file_digest, tree_digest
+from hubline.serving.history import Event, History
+from hubline.serving.versions import path_of, version_numbers
+
+
+def summaries(folder: str) -> list[dict[str, Any]]:
+    """Number, states, time, metrics and digest of each version, as far as the history has them."""
+    history, numbers = History.read(folder), version_numbers(folder)
+    return [_summary(history, number, serves=number == numbers[-1]) for number in numbers]
+
+
+def details(folder: str, version: int) -> dict[str, Any]:
+    """Path, digest, sizes of files and events of a version.
+
+    Raises:
+        UserError: if it doesn't exist.
+    """
+    path = path_of(folder, version)
+    return {
+        "path": path,
+        "digest": tree_digest(path),
+        "files": {name: storage.stat(f"{path}/{name}").size for name in storage.files_below(path)},
+        "events": History.read(folder).of(version),
+    }
+
+
+def differences(folder: str, versions: tuple[int, int]) -> dict[str, Any]:
+    """Metrics of two versions, by name, and how their files differ, by path.
+
+    Raises:
+        UserError: if one doesn't exist.
+    """
+    first, second = (_digests(path_of(folder, version)) for version in versions)
+    history = History.read(folder)
+    metrics = [_metrics(history, version) for version in versions]
+    changes = {name: _change(first.get(name), second.get(name)) for name in sorted(first.keys() | second.keys())}
+    return {
+        "metrics": {name: [each.get(name) for each in metrics] for name in sorted({*metrics[0], *metrics[1]})},
+        "files": {name: change for name, change in changes.items() if change},
+    }
+
+
+def _summary(history: History, number: int, serves: bool) -> dict[str, Any]:
+    made = history.made(number)
+    states = ["serves"] if serves else []
+    withdrawn = history.withdrawal(made.digest) if made else None
+    if withdrawn:
+        states.append("rolled back")
+    if made and made.source is not None:
+        states.append(f"copy of {made.source}")
+    if number in history.pinned:
+        states.append("pinned")
+    return {
+        "version": number,
+        "states": states,
+        "at": made.at if made else "",
+        "metrics": _metrics(history, number),
+        "digest": made.digest if made else "",
+    }
+
+
+def _metrics(history: History, number: int) -> dict[str, float]:
+    """Metrics of a version, or of the version that it is a copy of."""
+    made = history.made(number)
+    while made and made.source is not None:
+        made = history.made(made.source)
+    return made.metrics if made else {}
+
+
+def told(event: Event) -> str:
+    """One line about an event."""
+    source = f" (a copy of {event.source})" if event.source is not None else ""
+    reason = f": {event.reason}" if event.reason else ""
+    return f"{event.at}  {event.kind.replace('_', ' ')}{source} by {event.by}{reason}"
+
+
+def _change(first: str | None, second: str | None) -> str:
+    if first == second:
+        return ""
+    return "changed" if first and second else "removed" if first else "added"
+
+
+def _digests(path: str) -> dict[str, str]:
+    return {name: file_digest(f"{path}/{name}") for name in storage.files_below(path)}

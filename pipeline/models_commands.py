@@ -1,0 +1,177 @@
+"""The commands `hubline models`. Nothing here imports TensorFlow."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from hubline.core.errors import UserError
+from hubline.pipeline.common_options import Json
+from hubline.pipeline.terminal import console_on
+
+if TYPE_CHECKING:
+    from hubline.serving.promotion import Change
+
+app = typer.Typer(no_args_is_help=True, help="Look at the versions in a serving folder, and change which one serves.")
+
+Folder = Annotated[str, typer.Argument(metavar="DIR", help="Serving folder: a path, or a URL of a store.")]
+Version = Annotated[int, typer.Argument(metavar="VERSION", min=0)]
+Reason = Annotated[str, typer.Option(help="Why; recorded in the folder's history.")]
+
+
+@app.command("list")
+def list_(folder: Folder, as_json: Json = False) -> None:
+    """List the versions: state, time of the push, metrics and digest.
+
+    Example: hubline models list examples/digits/serving
+    """
+    from hubline.pipeline.models import summaries
+
+    rows = summaries(folder)
+    if as_json:
+        print(json.dumps({"status": "succeeded", "versions": rows}))
+        return
+    table = Table("version", "state", "since", "metrics", "digest", box=None, pad_edge=False)
+    for row in rows:
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in row["metrics"].items())
+        table.add_row(str(row["version"]), ", ".join(row["states"]), row["at"], metrics, row["digest"][:12])
+    console_on(sys.stdout).print(table if rows else f"{folder}: no versions yet")
+
+
+@app.command()
+def show(folder: Folder, version: Version, as_json: Json = False) -> None:
+    """Show a version: its files, and what happened to it.
+
+    Example: hubline models show examples/digits/serving 1
+    """
+    from hubline.pipeline.models import details, told
+
+    found = details(folder, version)
+    if as_json:
+        events = [event.model_dump(mode="json") for event in found["events"]]
+        print(json.dumps({"status": "succeeded", **found, "events": events}))
+        return
+    console, sizes = console_on(sys.stdout), found["files"].values()
+    console.print(f"{found['path']}\nsha256 {found['digest']}", highlight=False)
+    console.print(f"{len(sizes)} files, {sum(sizes):,} bytes", highlight=False)
+    for event in found["events"]:
+        console.print(told(event), highlight=False)
+
+
+@app.command()
+def diff(folder: Folder, first: Version, second: Version, as_json: Json = False) -> None:
+    """Show what differs between two versions: metrics and files.
+
+    Example: hubline models diff examples/digits/serving 1 2
+    """
+    from hubline.pipeline.models import differences
+
+    found = differences(folder, (first, second))
+    if as_json:
+        print(json.dumps({"status": "succeeded", **found}))
+        return
+    table = Table("", f"version {first}", f"version {second}", box=None, pad_edge=False)
+    for name, values in found["metrics"].items():
+        table.add_row(name, *("" if value is None else f"{value:.6g}" for value in values))
+    console = console_on(sys.stdout)
+    if found["metrics"]:
+        console.print(table)
+    for name, change in found["files"].items():
+        console.print(f"{name}: {change}", highlight=False)
+    if not found["files"]:
+        console.print("the files are the same")
+
+
+@app.command()
+def rollback(
+    folder: Folder,
+    reason: Reason,
+    to: Annotated[int | None, typer.Option(metavar="VERSION", help="Version to return to.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Have an older version serve again; the one that serves is not pushed again by a later run.
+
+    The older version is copied as the next number, because servers load the highest. By default, it is the newest one
+    with another model that was not rolled back itself.
+
+    Example: hubline models rollback examples/digits/serving --reason "wrong labels in March"
+    """
+    from hubline.serving import promotion
+
+    _show_change(folder, promotion.rollback(folder, _checked(reason), to), as_json)
+
+
+@app.command()
+def promote(folder: Folder, version: Version, reason: Reason, as_json: Json = False) -> None:
+    """Have a version serve, whether it was rolled back or is older than the one that serves.
+
+    Example: hubline models promote examples/digits/serving 3 --reason "the labels were right after all"
+    """
+    from hubline.serving import promotion
+
+    _show_change(folder, promotion.promote(folder, version, _checked(reason)), as_json)
+
+
+@app.command()
+def pin(folder: Folder, version: Version, reason: Reason = "") -> None:
+    """Spare a version when old versions are removed.
+
+    Example: hubline models pin examples/digits/serving 1 --reason "reference for the audit"
+    """
+    from hubline.serving import promotion
+
+    promotion.pin(folder, version, is_pinned=True, reason=reason)
+
+
+@app.command()
+def unpin(folder: Folder, version: Version, reason: Reason = "") -> None:
+    """Spare a version no longer.
+
+    Example: hubline models unpin examples/digits/serving 1
+    """
+    from hubline.serving import promotion
+
+    promotion.pin(folder, version, is_pinned=False, reason=reason)
+
+
+@app.command()
+def prune(
+    folder: Folder,
+    keep: Annotated[int, typer.Option(min=1, help="Number of the newest versions to keep.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove old versions, but never the one that serves, pinned ones, or the newest --keep.
+
+    Versions that were rolled back don't count among the newest.
+
+    Example: hubline models prune examples/digits/serving --keep 5 --dry-run
+    """
+    from hubline.serving import promotion
+
+    found = promotion.to_prune(folder, keep) if dry_run else promotion.prune(folder, keep)
+    if as_json:
+        print(json.dumps({"status": "succeeded", "removed": [] if dry_run else found, "to_remove": found}))
+        return
+    numbers = ", ".join(map(str, found))
+    verb = "would be removed" if dry_run else "removed"
+    console_on(sys.stdout).print(f"{verb}: {numbers}" if found else "nothing to remove", highlight=False)
+
+
+def _show_change(folder: str, change: "Change", as_json: bool) -> None:
+    if as_json:
+        told = {"before": change.before, "source": change.source, "version": change.version}
+        print(json.dumps({"status": "succeeded", **told}))
+        return
+    console_on(sys.stdout).print(
+        f"{folder}: version {change.version}, a copy of version {change.source}, serves instead of {change.before}",
+        highlight=False,
+    )
+
+
+def _checked(reason: str) -> str:
+    if not reason.strip():
+        raise UserError("--reason: must say why; others find it in the history of the folder")
+    return reason

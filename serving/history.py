@@ -1,0 +1,141 @@
+"""What happened to the versions of a serving folder.
+
+Each event is a file of its own, numbered in order, which is never changed. So several processes can write at once, and
+nothing is lost if one is killed. Model servers ignore the folder, because its name is not an integer.
+"""
+
+import getpass
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal
+
+from pydantic import ValidationError
+
+from hubline.core import storage
+from hubline.core.config_base import Section
+from hubline.core.errors import UserError
+
+FOLDER = ".hubline/history"
+
+Kind = Literal["pushed", "rolled_back", "promoted", "pinned", "unpinned", "removed"]
+
+
+class Event(Section):
+    """Something that happened to a version."""
+
+    kind: Kind
+    version: int
+    digest: str
+    """SHA-256 of the version's files."""
+    at: str
+    """Time in UTC, ISO 8601."""
+    by: str
+    """User and machine."""
+    reason: str = ""
+    source: int | None = None
+    """The version that a promotion copied."""
+    metrics: dict[str, float] = {}
+    """Test metrics at the push."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The events of a serving folder, oldest first."""
+
+    events: tuple[Event, ...]
+
+    @classmethod
+    def read(cls, destination: str) -> "History":
+        """Reads the events.
+
+        Raises:
+            UserError: if one can't be read.
+        """
+        folder = _folder(destination)
+        return cls(tuple(_read(f"{folder}/{name}") for name in _numbered(storage.names(folder))))
+
+    def of(self, version: int) -> list[Event]:
+        """The events of a version."""
+        return [event for event in self.events if event.version == version]
+
+    def made(self, version: int) -> Event | None:
+        """The push or promotion that made a version."""
+        return next((event for event in self.of(version) if event.kind in ("pushed", "promoted")), None)
+
+    def withdrawal(self, digest: str) -> Event | None:
+        """The rollback of a model with these files, unless the model was promoted or pushed since."""
+        found = None
+        for event in self.events:
+            if event.digest == digest and event.kind in ("rolled_back", "promoted"):
+                found = event if event.kind == "rolled_back" else None
+        return found
+
+    @property
+    def pinned(self) -> frozenset[int]:
+        """The versions that stay when old ones are removed."""
+        last = {event.version: event.kind for event in self.events if event.kind in ("pinned", "unpinned")}
+        return frozenset(version for version, kind in last.items() if kind == "pinned")
+
+
+def record(
+    destination: str,
+    kind: Kind,
+    version: int,
+    digest: str,
+    reason: str = "",
+    source: int | None = None,
+    metrics: dict[str, float] | None = None,
+) -> Event:
+    """Writes an event with the next number.
+
+    Raises:
+        OSError: if the folder can't be written.
+    """
+    event = Event(
+        kind=kind,
+        version=version,
+        digest=digest,
+        at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        by=f"{_user()}@{socket.gethostname()}",
+        reason=reason,
+        source=source,
+        metrics=metrics or {},
+    )
+    folder = _folder(destination)
+    number = len(_numbered(storage.names(folder)))
+    while not storage.write_new(f"{folder}/{number:08d}.json", event.to_property().encode()):
+        number += 1  # another process has just written this number
+    return event
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        return "unknown"
+
+
+def _folder(destination: str) -> str:
+    return f"{destination.rstrip('/')}/{FOLDER}"
+
+
+def _numbered(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if name.endswith(".json") and name[:-5].isdecimal())
+
+
+def _read(path: str) -> Event:
+    try:
+        return Event.model_validate_json(storage.read_bytes(path))
+    except ValidationError as error:
+        raise UserError(f"{path}: no event of a serving folder; remove the file if it is damaged: {error}") from error
+
+
+def kept_metrics(metrics: Iterable[tuple[str, float | None]]) -> dict[str, float]:
+    """The metrics that have a value."""
+    return dict(_known(metrics))
+
+
+def _known(metrics: Iterable[tuple[str, float | None]]) -> Iterator[tuple[str, float]]:
+    yield from ((name, value) for name, value in metrics if value is not None)

@@ -1,0 +1,151 @@
+"""Changes which version of a model serves, and removes old ones.
+
+Servers load the highest number. So a version comes back as a copy with the next number, and numbers never go backwards.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubline.core import storage
+from hubline.core.config_base import is_remote
+from hubline.core.digest import tree_digest
+from hubline.core.errors import RunError, UserError
+from hubline.serving.history import History, record
+from hubline.serving.lease import leased
+from hubline.serving.push import push, writing
+from hubline.serving.unfinished import unfinished
+from hubline.serving.versions import newest_version, path_of, version_numbers
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a rollback or a promotion did."""
+
+    before: int
+    """The version that served."""
+    source: int
+    """The version that was copied."""
+    version: int
+    """The version that serves now."""
+
+
+def rollback(destination: str, reason: str, to: int | None = None) -> Change:
+    """Has an older version serve again, and remembers that the one that serves is not to be pushed again.
+
+    Args:
+        destination: The serving folder.
+        reason: Why.
+        to: The version to return to; by default the newest that has other files and wasn't rolled back itself.
+
+    Raises:
+        UserError: if there is no such version.
+        RunError: if another version was pushed meanwhile.
+    """
+    serving, history = _serving(destination), History.read(destination)
+    digest = tree_digest(path_of(destination, serving))
+    target = _previous(destination, serving, digest, history) if to is None else to
+    if tree_digest(path_of(destination, target)) == digest:
+        raise UserError(f"{destination}: version {target} is the same model as version {serving}, which serves")
+    # First what must not be forgotten: a run must not push the same model again.
+    record(destination, "rolled_back", serving, digest, reason)
+    return _promote(destination, target, serving, reason)
+
+
+def promote(destination: str, version: int, reason: str) -> Change:
+    """Has a version serve, whether it was rolled back or is just older.
+
+    Raises:
+        UserError: if it doesn't exist, or serves already.
+        RunError: if another version was pushed meanwhile.
+    """
+    serving = _serving(destination)
+    if version == serving:
+        raise UserError(f"{destination}: version {version} serves already")
+    return _promote(destination, version, serving, reason)
+
+
+def _promote(destination: str, source: int, serving: int, reason: str) -> Change:
+    def check() -> None:
+        if _serving(destination) != serving:
+            raise RunError(f"{destination}: version {_serving(destination)} was pushed meanwhile; look, and try again")
+
+    path = push(path_of(destination, source), destination, check=check)
+    version = int(path.rpartition("/")[2])
+    record(destination, "promoted", version, tree_digest(path), reason, source)
+    return Change(serving, source, version)
+
+
+def pin(destination: str, version: int, is_pinned: bool, reason: str = "") -> None:
+    """Has `prune` spare a version, or not any more.
+
+    Raises:
+        UserError: if it doesn't exist.
+    """
+    path = path_of(destination, version)
+    with writing(destination, "serving folder"):
+        record(destination, "pinned" if is_pinned else "unpinned", version, tree_digest(path), reason)
+
+
+def to_prune(destination: str, keep: int) -> list[int]:
+    """The versions that `prune` removes: all but the newest `keep`, and those that are pinned.
+
+    The one that serves is the newest. Versions that were rolled back don't count among the newest.
+    """
+    history, found = History.read(destination), version_numbers(destination)
+    usable = [number for number in found if not _was_rolled_back(history, number)]
+    spared = {*usable[-keep:], *found[-1:], *history.pinned}
+    return [number for number in found if number not in spared]
+
+
+def prune(destination: str, keep: int) -> list[int]:
+    """Removes old versions; returns their numbers.
+
+    A version disappears at once on a disk. In an object store, `saved_model.pb` goes first, so that no server loads
+    what is left of it.
+
+    Args:
+        destination: The serving folder.
+        keep: Number of the newest versions to keep, at least 1.
+
+    Raises:
+        UserError: if the folder can't be written.
+    """
+    with writing(destination, "serving folder"):
+        if is_remote(destination):
+            with leased(destination):
+                return [_remove(destination, number) for number in to_prune(destination, keep)]
+        return [_remove(destination, number) for number in to_prune(destination, keep)]
+
+
+def _remove(destination: str, number: int) -> int:
+    path = path_of(destination, number)
+    made = History.read(destination).made(number)
+    digest = made.digest if made else tree_digest(path)
+    if is_remote(destination):
+        storage.remove(f"{path}/saved_model.pb")
+        storage.remove_files_below(path)
+    else:
+        with unfinished(Path(destination)) as hidden:
+            Path(path).rename(hidden)
+    record(destination, "removed", number, digest)
+    return number
+
+
+def _previous(destination: str, serving: int, digest: str, history: History) -> int:
+    for number in reversed([number for number in version_numbers(destination) if number < serving]):
+        found = tree_digest(path_of(destination, number))
+        if found != digest and history.withdrawal(found) is None:
+            return number
+    raise UserError(f"{destination}: there is no other model before version {serving} to return to")
+
+
+def _was_rolled_back(history: History, number: int) -> bool:
+    made = history.made(number)
+    return made is not None and history.withdrawal(made.digest) is not None
+
+
+def _serving(destination: str) -> int:
+    path = newest_version(destination)
+    if path is None:
+        raise UserError(f"{destination}: no version serves")
+    return int(path.rpartition("/")[2])
