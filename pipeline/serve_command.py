@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ from hubline.pipeline.output import NOWHERE, into_log
 from hubline.pipeline.terminal import console_on
 
 if TYPE_CHECKING:
-    from hubline.serving.models import VersionPolicy
+    from hubline.serving.policy import VersionPolicy
 
 _LIMITS, _BATCHES = "Limits", "Batches"
 
@@ -65,6 +65,10 @@ def serve(
     max_megapixels: Annotated[
         float, typer.Option(min=0.001, help="Size of an image in megapixels.", rich_help_panel=_LIMITS)
     ] = 100.0,
+    config: Annotated[
+        Literal["tf-serving", "docker", "kserve"] | None,
+        typer.Option(help="Print the configuration with which this server serves the folder, and end."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Answer requests with a pushed model, over TensorFlow Serving's REST and gRPC APIs.
@@ -75,6 +79,13 @@ def serve(
     Example: hubline serve serving/digits, and then
     curl -d '{"instances": [{"image": {"b64": "..."}}]}' localhost:8501/v1/models/digits:predict
     """
+    if config is not None:
+        from hubline.serving.other_servers import configuration
+
+        text = configuration(config, folder, name or _name_of(folder), _policy(versions), _labels(label or []))
+        print(json.dumps({"status": "succeeded", "config": text}) if as_json else text)
+        return
+
     import asyncio
 
     with into_log(NOWHERE):  # importing TensorFlow prints a page
@@ -119,7 +130,7 @@ def _name_of(folder: str) -> str:
 
 
 def _policy(text: str) -> "VersionPolicy":
-    from hubline.serving.models import VersionPolicy
+    from hubline.serving.policy import VersionPolicy
 
     kind, _, count = text.partition(":")
     if text == "all":

@@ -12,28 +12,13 @@ from hubline.core.errors import UserError
 from hubline.serving.errors import Code, RequestError, not_found
 from hubline.serving.metrics import Metrics
 from hubline.serving.model import Model
+from hubline.serving.policy import VersionPolicy
 from hubline.serving.versions import newest_version, version_number, versions
 
 State = Literal["LOADING", "AVAILABLE", "END"]
 
 _MOST_TRIES = 5
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class VersionPolicy:
-    """Which of the versions in a serving folder answer."""
-
-    latest: int | None = 1
-    """How many of the newest; None for all."""
-    fixed: tuple[int, ...] = ()
-    """These versions instead."""
-
-    def choose(self, found: list[int]) -> list[int]:
-        """The versions to serve of those in the folder, which are in ascending order."""
-        if self.fixed:
-            return [version for version in found if version in self.fixed]
-        return found if self.latest is None else found[-self.latest :]
 
 
 @dataclass

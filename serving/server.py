@@ -12,7 +12,8 @@ from hubline.core.errors import UserError
 from hubline.serving import grpc_api, rest
 from hubline.serving.limits import Limits
 from hubline.serving.metrics import Metrics
-from hubline.serving.models import Models, VersionPolicy, check_folder
+from hubline.serving.models import Models, check_folder
+from hubline.serving.policy import VersionPolicy
 from hubline.serving.scheduler import Batching, Scheduler
 from hubline.serving.service import Service
 
