@@ -16,10 +16,11 @@ _CURRENCY = (
     r"(?:[A-Z]{0,2}\p{Sc}|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|CNY|INR|BRL|MXN|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|KRW|SGD|HKD"
     r"|kr|zł|Kč|Ft|Fr\.)"
 )
-_AMOUNT = (
+AMOUNT = (
     rf"^(?P<open>\(?)(?P<outer>[+-]?) ?(?P<before>{_CURRENCY}?) ?(?P<inner>[+-]?)"
     rf"(?P<number>[0-9.,' ]*[0-9.,])(?P<exponent>(?:[eE][+-]?[0-9]+)?) ?(?P<after>(?:{_CURRENCY}|%)?)(?P<close>\)?)$"
 )
+"""What `Amounts` takes apart."""
 _DIGITS = {
     decimal: rf"(?:[0-9]+|[1-9][0-9]{{0,2}}(?:(?:{mark}[0-9]{{3}})+|(?: [0-9]{{3}})+|(?:'[0-9]{{3}})+){more})"
     for decimal, mark, more in ((".", ",", r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"), (",", r"\.", ""))
@@ -43,17 +44,23 @@ def short_with_digits(texts: pa.Array, mask: np.ndarray) -> pa.Array:
     return pc.if_else(pa.array(mask & short & digits), texts, pa.scalar(None, pa.string()))
 
 
+def places_of(texts: pa.Array, pattern: str) -> np.ndarray:
+    """Indices of texts that match a pattern somewhere; nulls don't."""
+    found = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
+    return np.flatnonzero(found.to_numpy(zero_copy_only=False))
+
+
 @dataclass(frozen=True)
 class Amounts:
     """Texts taken apart. Masks are bool arrays of shape [texts]."""
 
     parts: pa.StructArray
-    """Groups of `_AMOUNT`; null for texts that are no amounts."""
+    """Groups of `AMOUNT`; null for texts that are no amounts."""
 
     @classmethod
     def of(cls, texts: pa.Array) -> "Amounts":
         """Takes texts apart, which `plain_spaces` made; null if they need not be looked at."""
-        return cls(pc.extract_regex(texts, _AMOUNT))
+        return cls(pc.extract_regex(texts, AMOUNT))
 
     def fits(self, kind: CellType, decimal: Decimal) -> np.ndarray:
         """Which texts are amounts of a kind with this decimal separator."""

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hubline.pipeline.convert.amounts import Amounts, plain_spaces, short_with_digits
-from hubline.pipeline.convert.dates import Dates, by_format
+from hubline.pipeline.convert.amounts import AMOUNT, Amounts, places_of, plain_spaces, short_with_digits
+from hubline.pipeline.convert.dates import DATE, Dates, by_format
 from hubline.pipeline.convert.kinds import AMOUNTS, ORDERS, CellType, Reading
 
 _NAN = r"[+-]?nan"
@@ -85,14 +85,16 @@ def survey(texts: pa.Array, missing: Set[str]) -> TextMasks:
     plain[CellType.INTEGER, ","] = _matching(trimmed, number, _WHOLE_BY_POINTS)
     plain[CellType.FLOAT, ","] = _matching(trimmed, number, rf"{_WHOLE_BY_POINTS}|{_EXPONENT}|{_INFINITE}")
     others = short_with_digits(trimmed, rest & ~number)
-    amounts, dates = Amounts.of(others), Dates(others)
+    amounts_at, dates_at = places_of(others, AMOUNT), places_of(others, DATE)
+    amounts, dates = Amounts.of(others.take(pa.array(amounts_at))), Dates(others.take(pa.array(dates_at)))
     for reading in (reading for reading in READINGS if reading.kind in AMOUNTS):
-        fit = amounts.fits(reading.kind, reading.decimal)
+        fit = _spread(amounts.fits(reading.kind, reading.decimal), amounts_at, len(texts))
         kind = CellType.FLOAT if reading.kind is CellType.CURRENCY else reading.kind
         fits[reading] = plain.get((kind, reading.decimal), none) | fit
     days = {order: dates.read(order) for order in ORDERS}
     for order, (_, fit) in days.items():
-        fits[Reading(CellType.TIMESTAMP, date=order)] = fit
+        fits[Reading(CellType.TIMESTAMP, date=order)] = _spread(fit, dates_at, len(texts))
+    two_dates = days["DMY"][1] & days["MDY"][1] & (days["DMY"][0] != days["MDY"][0])
     return TextMasks(
         missing=gone,
         absent=absent,
@@ -102,8 +104,8 @@ def survey(texts: pa.Array, missing: Set[str]) -> TextMasks:
         no=no,
         true_false=_matching(trimmed, yes | no, "(?i:true|false)"),
         point_zero=_convertible(trimmed, _matching(trimmed, number, _POINT_ZERO), _to_integers),
-        two_numbers=_two_numbers(amounts),
-        two_dates=days["DMY"][1] & days["MDY"][1] & (days["DMY"][0] != days["MDY"][0]),
+        two_numbers=_spread(_two_numbers(amounts), amounts_at, len(texts)),
+        two_dates=_spread(two_dates, dates_at, len(texts)),
         fits=fits,
         units=_currencies(amounts),
     )
@@ -168,6 +170,13 @@ _READERS: Mapping[CellType, Callable[[pa.Array, np.ndarray, Reading], Read]] = {
     CellType.BOOLEAN: _read_booleans,
     CellType.TIMESTAMP: _read_dates,
 }
+
+
+def _spread(mask: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
+    """A mask of the texts at some places as a mask of all texts."""
+    whole = np.zeros(count, bool)
+    whole[places] = mask
+    return whole
 
 
 def _currencies(amounts: Amounts) -> Set[str]:
