@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-import tensorflow as tf
 from pydantic import Field
 
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
+from hubline.core.lazy_import import tf
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.saved_model import Variable, usual_signature
+
+Shape: TypeAlias = tuple[int | None, ...] | None
+
+_FLOATS = frozenset({"bfloat16", "float16", "float32", "float64"}) | {
+    "float8_e4m3fn",
+    "float8_e5m2",
+}
+_NUMBERS = _FLOATS | {"bool", "int4", "uint4", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+"""Dtypes by name, as TensorFlow's `is_floating` and `is_integer` say; not those of ragged and other tensors. Hubline
+knows them without TensorFlow, which `hubline check` must not import."""
 
 
 class Tensor(Section):
@@ -107,11 +117,19 @@ def as_tensor(value: Any, wanted: Tensor) -> tf.Tensor:
 
 def is_number(dtype: str) -> bool:
     """Whether this is a numeric dtype, including bool, of a dense tensor."""
-    try:
-        known = tf.as_dtype(dtype)
-    except TypeError:  # such as the type of a ragged tensor
-        return False
-    return known.is_floating or known.is_integer or known.is_bool
+    return dtype in _NUMBERS
+
+
+def is_floating(dtype: str) -> bool:
+    """Whether this is a dtype of floating-point numbers."""
+    return dtype in _FLOATS
+
+
+def are_compatible(one: Shape, other: Shape) -> bool:
+    """Whether a tensor can have both shapes. None is any size, and no shape at all any rank."""
+    if one is None or other is None:
+        return True
+    return len(one) == len(other) and all(None in pair or pair[0] == pair[1] for pair in zip(one, other, strict=True))
 
 
 def listed(tensors: Mapping[str, Tensor]) -> str:

@@ -7,14 +7,12 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-import tensorflow as tf
-
 from hubline.preprocessing.kinds.image import ImageKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.module import Function, Tensor, as_tensor, is_number, listed, plain
+from hubline.trainer.module import Function, Tensor, are_compatible, as_tensor, is_floating, is_number, listed, plain
 
 if TYPE_CHECKING:
     from hubline.preprocessing.config import Feature, Features
@@ -38,11 +36,12 @@ def way(wanted: Tensor, feature: Feature) -> Way | None:
         return None
     if wanted.shape is None:
         return "batch"
-    shape, single = tf.TensorShape(wanted.shape), tf.TensorShape(given.shape)[1:]
-    if shape.is_compatible_with(single):
+    assert given.shape is not None
+    shape, single = wanted.shape, given.shape[1:]
+    if are_compatible(shape, single):
         return "single"
     # TensorFlow considers a fixed batch size compatible with an unknown one, but batches here have any size.
-    if not shape or shape[0] not in (None, 1) or not shape[1:].is_compatible_with(single):
+    if not shape or shape[0] not in (None, 1) or not are_compatible(shape[1:], single):
         return None
     return "batch" if shape[0] is None else "batch of one"
 
@@ -85,7 +84,7 @@ def _takes_frames(wanted: Tensor, given: Tensor) -> bool:
     if wanted.dtype != given.dtype or wanted.shape is None or wanted.shape[:1] != (None,):
         return False
     assert given.shape is not None
-    return tf.TensorShape(wanted.shape[1:]).is_compatible_with(given.shape[2:])
+    return are_compatible(wanted.shape[1:], given.shape[2:])
 
 
 def _frames_faults(function: Function, feeds: Mapping[str, str], features: Features) -> list[str]:
@@ -124,7 +123,7 @@ def _argument_fault(function: Function, name: str, value: Any, feeds: Mapping[st
     if name in function.inputs:
         wanted = function.inputs[name]
         try:
-            fits = tf.TensorShape(wanted.shape).is_compatible_with(as_tensor(value, wanted).shape)
+            fits = are_compatible(wanted.shape, tuple(as_tensor(value, wanted).shape))
         except (TypeError, ValueError):
             fits = False
         return None if fits else f"the module's input '{name}' takes {wanted}, which {json.dumps(value)} is not"
@@ -141,8 +140,7 @@ def _given(feature: Feature, wanted: str) -> Tensor:
     """What a feature provides to an input: images as pixels of the wanted dtype or as files, clips likewise per
     frame; numbers as floats of the wanted dtype."""
     if isinstance(feature, NumericFeature):
-        is_floating = is_number(wanted) and tf.as_dtype(wanted).is_floating
-        return Tensor(dtype=wanted if is_floating else "float32", shape=(None, *feature.module_shape))
+        return Tensor(dtype=wanted if is_floating(wanted) else "float32", shape=(None, *feature.module_shape))
     if not isinstance(feature, ImageKind):
         return Tensor(dtype="string", shape=(None,))
     if wanted == "string":
@@ -155,7 +153,7 @@ def _better_shape(wanted: Tensor, feature: Feature) -> str:
     """Suggests the shape or length of a numeric feature that an input needs, as far as its shape tells."""
     if not isinstance(feature, NumericFeature) or not wanted.shape:
         return ""
-    if not is_number(wanted.dtype) or not tf.as_dtype(wanted.dtype).is_floating:
+    if not is_floating(wanted.dtype):
         return "; numeric features feed inputs of floats only"
     inner = tuple(size for size in wanted.shape[1:] if size is not None)
     if len(inner) < max(len(wanted.shape) - 1, 1):

@@ -82,8 +82,8 @@ class SavedModel:
         return [
             Variable(
                 name=_name(nodes[number].variable.name),
-                dtype=_dtype(nodes[number].variable.dtype),
-                shape=_shape(nodes[number].variable.shape),
+                dtype=dtype_name(nodes[number].variable.dtype),
+                shape=shape_of(nodes[number].variable.shape),
                 trainable=nodes[number].variable.trainable if trainable is None else number in trainable,
             )
             for number in numbers
@@ -109,8 +109,8 @@ class SavedModel:
             found.append(
                 Variable(
                     name=name,
-                    dtype=_dtype(attributes["dtype"].type) if attributes else "unknown",
-                    shape=_shape(attributes["shape"].shape) if attributes else None,
+                    dtype=dtype_name(attributes["dtype"].type) if attributes else "unknown",
+                    shape=shape_of(attributes["shape"].shape) if attributes else None,
                     trainable=variable.variable_name in trainable,
                 )
             )
@@ -188,11 +188,11 @@ def _name(name: str) -> str:
     return name.partition(":")[0]
 
 
-def _dtype(number: int) -> str:
+def dtype_name(number: int) -> str:
     """For example `float32` for DT_FLOAT."""
     name = types_pb2.DataType.Name(number).removeprefix("DT_").removesuffix("_REF").lower()
     return {"float": "float32", "double": "float64", "half": "float16"}.get(name, name)
 
 
-def _shape(shape: Any) -> tuple[int | None, ...] | None:
+def shape_of(shape: Any) -> tuple[int | None, ...] | None:
     return None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dim)

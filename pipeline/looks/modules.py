@@ -12,8 +12,9 @@ from hubline.core.config_errors import PlacedError
 from hubline.core.digest import check_digest
 from hubline.core.errors import UserError
 from hubline.pipeline.looks.look import fault_at
+from hubline.preprocessing.config import Features
 from hubline.trainer.config.export import Export
-from hubline.trainer.config.hubs import Hub, Hubs
+from hubline.trainer.config.hubs import Hub, Hubs, fed_hubs
 from hubline.trainer.config.model import Model, VariableSelection
 from hubline.trainer.config.training import Training
 
@@ -25,6 +26,12 @@ def modules_exist(hubs: Hubs) -> Iterator[PlacedError]:
     for name, hub in _local(hubs).items():
         yield from fault_at(("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub))
         yield from fault_at(("hubs", name, "handle"), partial(_look_at_operations, hub))
+
+
+def modules_take_the_features(hubs: Hubs, features: Features) -> Iterator[PlacedError]:
+    for name, hub in _local(fed_hubs(hubs)).items():
+        if set(hub.inputs.values()) <= features.keys() and not hub.arguments:
+            yield from fault_at(("hubs", name), partial(_look_at_interface, hub, features))
 
 
 def modules_can_be_trained(hubs: Hubs, model: Model, training: Training) -> Iterator[PlacedError]:
@@ -68,6 +75,24 @@ def _look_at_operations(hub: Hub) -> None:
     try:
         check(saved.operations)
         refuse_reaching(saved, hub.allow_operations)
+    except UserError as error:
+        raise UserError(f"{hub.handle}: {error}") from None
+
+
+def _look_at_interface(hub: Hub, features: Features) -> None:
+    """Checks that a module can be fed from the features and that its output suits a head."""
+    from hubline.trainer.module_fit import check_fits
+    from hubline.trainer.saved_model_interface import RareInterfaceError, interface_of
+
+    saved = _module_of(hub)
+    if saved is None:
+        return
+    try:
+        module = interface_of(saved)
+    except RareInterfaceError:  # the first step of a run reads it
+        return
+    try:
+        check_fits(module, hub, features)
     except UserError as error:
         raise UserError(f"{hub.handle}: {error}") from None
 
@@ -117,4 +142,4 @@ def _is_there(hub: Hub) -> bool:
 
 
 LOOKS = (modules_exist,)
-LOOKS_TO_TRAIN = (modules_can_be_trained, modules_can_be_frozen)
+LOOKS_TO_TRAIN = (modules_take_the_features, modules_can_be_trained, modules_can_be_frozen)

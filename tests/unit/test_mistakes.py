@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.preflight import check
-from tests.support import example_data
+from tests.support import example_data, hub_modules
 from tests.support.pipeline_files import TRIPS
 
 COLUMNS = "known here: company, day, fare, hour, miles, photo, tip, tips"
@@ -46,6 +47,7 @@ def folder(tmp_path_factory) -> Path:
     for number in range(2):
         part = records[15 * number : 15 * (number + 1)]
         example_data.write_tfrecord(folder / "data" / f"{number}.gz", part, "GZIP")
+    hub_modules.module(folder / "nets" / "mean", hub_modules.IMAGES, lambda images: tf.reduce_mean(images, [1, 2]))
     (folder / "table.csv").write_text("fare,tip\n3.5,no\n")
     return folder
 
@@ -140,6 +142,21 @@ def test_the_file_before_the_edits_is_good(folder: Path) -> None:
         ("label:\n", "hubs: {net: {handle: nets/a, inputs: {x: fare}}}\nlabel:\n", "11: hubs.net.handle: nets/a: there "
          "is no hub module here; a handle is a folder, a .tar.gz archive, gs://, s3://, or an address on tfhub.dev or "
          "Kaggle"),
+        *(
+            ("zone: {kind: bucketized, from: miles, buckets: 4}\nlabel:\n",
+             f"photo: {{kind: image, size: {size}}}\n"
+             f"hubs: {{net: {{handle: nets/mean, inputs: {{images: photo}}{more}}}}}\nlabel:\n",
+             f"11: hubs.net: nets/mean: {said}")
+            for size, more, said in (
+                ("[9, 8]", "", "the module's input 'inputs' takes float32[?, 8, 8, 3], but the feature 'photo' gives "
+                 "float32[?, 9, 8, 3]; give the feature size: [8, 8] and channels: 3"),
+                ("[8, 8]", ", pool: mean", "the module's output 'default' is float32[?, 3]: there is nothing to pool; "
+                 "remove `pool`"),
+                ("[8, 8]", ", output: vec, pool: mean", "the module has no output 'vec'; its outputs are: default"),
+                ("[8, 8]", ", signature: images", "the module has no signature 'images'; its signatures are: "
+                 "serving_default"),
+            )
+        ),
         # Columns
         ("fare: {", "fares: {", f"6: features.fares: no record has a column 'fares'; did you mean 'fare'? {COLUMNS}"),
         ("from: miles", "from: mile", f"10: features.zone.from: no record has a column 'mile'; did you mean 'miles'? "

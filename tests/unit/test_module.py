@@ -15,7 +15,8 @@ from hubline.trainer.hub_layer import HubLayer, try_out
 from hubline.trainer.module import Function, Module, Tensor
 from hubline.trainer.module_fit import check_fits
 from hubline.trainer.saved_model import Variable
-from hubline.trainer.saved_model_loader import open_module
+from hubline.trainer.saved_model_interface import interface_of
+from hubline.trainer.saved_model_loader import open_module, read_saved_model
 from tests.support import hub_modules, tf1_hub_modules
 
 
@@ -90,6 +91,15 @@ def test_a_tf1_hub_module(tf1: Path) -> None:
         Variable(name="weights", dtype="float32", shape=(3, 5), trainable=True),
         Variable(name="steps", dtype="int64", shape=(), trainable=False),
     }
+
+
+def test_without_tensorflow_the_interface_is_the_same(
+    reusable: Path, signatures: Path, tf1: Path, tmp_path: Path
+) -> None:
+    endpoints = hub_modules.endpoints(tmp_path / "endpoints")
+    for path in (reusable, signatures, tf1, endpoints):
+        saved = read_saved_model(str(path))
+        assert interface_of(saved) == inspect_module(str(path))
 
 
 def test_what_is_no_module(tmp_path: Path) -> None:
