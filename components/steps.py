@@ -204,6 +204,7 @@ EVALUATOR = Step(
         "label": "`label`",
         "features": "for a `label` with masks, `features`",
         "serving": _SERVING,
+        "store": _STORE,
     },
     uses_beam=True,
     uses_gpu=True,

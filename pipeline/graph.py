@@ -157,6 +157,7 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         label=file.label,
         features=file.features if file.label.masks else {},
         serving=pins.serving,
+        store=store,
     )
     blessing = evaluator.outputs["blessing"]
     pusher = component(

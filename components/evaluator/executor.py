@@ -1,6 +1,8 @@
 """Evaluator's executor."""
 
 import json
+from collections import defaultdict
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
@@ -8,15 +10,12 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from hubline.artifacts.decision import DECISION, Decision
-from hubline.artifacts.embedded_rows import EmbeddedRows
-from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.predictions import CANDIDATE, SERVING
 from hubline.components.adapters.tfx import bless
 from hubline.components.config.evaluation import Evaluation
-from hubline.components.engine import EVALUATED, BeamExecutor, Work
+from hubline.components.engine import EVALUATED, Work
 from hubline.components.evaluator.baseline import parts_of
-from hubline.components.evaluator.constants import TrainingSplit
 from hubline.components.evaluator.decide import decide
 from hubline.components.evaluator.estimates import estimate
 from hubline.components.evaluator.export_checks import export_checks
@@ -24,65 +23,69 @@ from hubline.components.evaluator.exported_model import ServingModelError
 from hubline.components.evaluator.labels.parts import EVALUATION
 from hubline.components.evaluator.labels.reader import Reader
 from hubline.components.evaluator.metrics import analyse
-from hubline.components.evaluator.predictions import write_predictions
-from hubline.components.evaluator.test_split import TestSplit
-from hubline.components.input_artifacts import read_schema, split_files
+from hubline.components.evaluator.predictions import (
+    MASKS,
+    PREDICTIONS,
+    SEEN,
+    PredictionTask,
+    PredictShard,
+    Seen,
+    predictor,
+)
+from hubline.components.evaluator.shards import prediction_stage, test_split, training_split
+from hubline.components.input_artifacts import read_schema
+from hubline.components.spread.executor import StageExecutor
+from hubline.components.spread.stage import Stage
 from hubline.core import storage
 from hubline.core.config_base import escape, read_sections
 from hubline.core.counts import hold
+from hubline.core.errors import UserError
+from hubline.core.progress import note
+from hubline.core.shard_cache import ShardCache
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Label
 from hubline.trainer.counts import holding
+from hubline.trainer.metric_names import class_faults
 
-PREDICTIONS, CLASSES, LABEL = "predictions", "classes.json", "label.json"
-"""Names in an evaluation: the folder of predictions, the file with the class names (none for regression), and the file
-with the label section of the pipeline file."""
-
-MASKS, FEATURES = "masks", "features.json"
-"""For segmentation: the folder with the candidate's masks, in the order of the predictions, and the file with the
-features, which determine how images are resized."""
+CLASSES, LABEL, FEATURES = "classes.json", "label.json", "features.json"
+"""Names in an evaluation, besides the folders `PREDICTIONS` and `MASKS`: the files with the class names (none for
+regression), with the label section of the pipeline file, and, for segmentation, with the features, which determine how
+images are resized."""
 
 
-class Executor(BeamExecutor):
+class Executor(StageExecutor):
     """Predicts, computes metrics with TFMA, and decides."""
+
+    def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[PredictionTask]:
+        """The predictions on the shards of the test split, by both models if they can be compared."""
+        paths = _paths(input_dict, exec_properties)
+        try:
+            predict = _predictor(input_dict, exec_properties, paths)
+        except ServingModelError:
+            predict = _predictor(input_dict, exec_properties, {CANDIDATE: paths[CANDIDATE]})
+        return prediction_stage(input_dict, exec_properties, predict)
+
+    def run_share(self, input_dict: dict, exec_properties: dict[str, Any], index: int, of: int) -> None:
+        """Does a share of the predictions. If the serving version fails on one of them, the step itself decides."""
+        try:
+            super().run_share(input_dict, exec_properties, index, of)
+        except ServingModelError as fault:
+            note(f"the serving version cannot be compared: {fault}")
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills `evaluation` with predictions and TFMA's results, and `blessing` with the decision."""
         config = Evaluation.model_validate_json(exec_properties["evaluation_config"])
         label = read_sections(Label, exec_properties["label"])
-        serving = ServedVersion.model_validate_json(exec_properties["serving"]) if exec_properties["serving"] else None
         evaluation_uri = artifact_utils.get_single_uri(output_dict["evaluation"])
-
-        paths = {CANDIDATE: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))}
-        if serving:
-            paths[SERVING] = serving.path
-        storage.make_folder(f"{evaluation_uri}/{PREDICTIONS}")
-        if label.masks:
-            storage.make_folder(f"{evaluation_uri}/{MASKS}")
-
-        test, training = _test_split(input_dict), _training_split(input_dict)
+        paths = _paths(input_dict, exec_properties)
+        test, training = test_split(input_dict), training_split(input_dict)
         metrics = sorted({*config.metrics, *config.thresholds})
-
-        def predict() -> Reader:
-            return write_predictions(
-                split=test,
-                training=training,
-                paths=paths,
-                label=label,
-                label_spec=parsing_spec(read_schema(input_dict["schema"]), label.columns),
-                columns=config.sliced_by,
-                metrics=metrics,
-                output=f"{evaluation_uri}/{PREDICTIONS}/predictions.tfrecord",
-                samples=f"{evaluation_uri}/{MASKS}/masks.tfrecord" if label.masks else None,
-            )
-
         with holding({"train": training, "test": test}):
             try:
-                reader = predict()
-                notes = reader.notes
+                reader, notes = self._predict(input_dict, exec_properties, paths, evaluation_uri)
             except ServingModelError as fault:
                 del paths[SERVING]
-                reader = predict()
+                reader, _ = self._predict(input_dict, exec_properties, paths, evaluation_uri)
                 notes = [f"the serving version cannot be compared, so this model is evaluated alone: {fault}"]
             constants = EVALUATION.of(label.kind).constants(reader, training)
         predicted = reader.predicted
@@ -90,16 +93,17 @@ class Executor(BeamExecutor):
         storage.write_bytes(f"{evaluation_uri}/{LABEL}", label.to_property().encode())
         storage.write_bytes(f"{evaluation_uri}/{FEATURES}", exec_properties["features"].encode())
         folder = f"{evaluation_uri}/{PREDICTIONS}"
-        size = sum(storage.stat(f"{folder}/{name}").size for name in storage.names(folder))
+        files = [f"{folder}/{name}" for name in storage.names(folder)]
         # Records are counted, and not files: TFMA spreads them over the workers itself.
-        beam_args = self.pipeline_arguments_for(Work(test.count, [size], EVALUATED))
+        sizes = (storage.stat(file).size for file in files)
+        beam_args = self.pipeline_arguments_for(Work(test.count, sizes, EVALUATED))
         slices = analyse(
             f"{escape(evaluation_uri)}/{PREDICTIONS}/*", list(paths), config, predicted, evaluation_uri, beam_args
         )
         hold("the predictions for the test split", slices[0].examples, test.count)
         parts = parts_of(label.kind, len(predicted.classes))
         estimates = estimate(
-            files=[f"{folder}/{name}" for name in storage.names(folder)],
+            files=files,
             examples=slices[0].examples,
             predicted=predicted,
             models=list(paths),
@@ -110,31 +114,59 @@ class Executor(BeamExecutor):
         decision = decide(config, slices, paths.get(SERVING), estimates, parts, notes, exports)
         _bless(artifact_utils.get_single_instance(output_dict["blessing"]), decision)
 
+    def _predict(
+        self, input_dict: dict, exec_properties: dict[str, Any], paths: Mapping[str, str], evaluation_uri: str
+    ) -> tuple[Reader, list[str]]:
+        """Predicts on all shards, and puts the predictions into the artifact in the order of the records.
 
-def _test_split(input_dict: dict) -> TestSplit:
-    manifest = Manifest.read(artifact_utils.get_single_uri(input_dict["examples"]))
-    rows = EmbeddedRows.read(artifact_utils.get_single_uri(input_dict["rows"]))
-    rows.check_against(manifest)
-    return TestSplit(
-        records=split_files(input_dict["examples"], "test"),
-        rows=split_files(input_dict["rows"], "test"),
-        count=rows.count("test"),
-        undecodable=rows.undecodable("test"),
-        recipe=rows.recipe_of("test"),
-        largest=max(shard.largest for shard in manifest.of("test")),
-        has_images=bool(manifest.images),
-        pixels=rows.pixels,
+        Returns:
+            The reader of the label, and sentences on differences between the models.
+        """
+        predict = _predictor(input_dict, exec_properties, paths)
+        stage = prediction_stage(input_dict, exec_properties, predict)
+        self.run_stage(stage)
+        cache, total = ShardCache(stage.store), len(stage.tasks)
+        seen: dict[str, float] = defaultdict(float)
+        for number, task in enumerate(stage.tasks):
+            made = cache.find(task.key)
+            for name in (PREDICTIONS, *([MASKS] if predict.label.masks else [])):
+                storage.link(f"{made}/{name}", f"{evaluation_uri}/{name}/{name}-{number:05d}-of-{total:05d}.tfrecord")
+            with storage.open_binary(f"{made}/{SEEN}") as file:
+                for model, value in Seen.model_validate_json(file.read()).sums.items():
+                    seen[model] += value
+        records = sum(task.count for task in stage.tasks)
+        return predict.reader, predict.reader.notes({name: value / records for name, value in seen.items()})
+
+
+def _paths(input_dict: dict, exec_properties: dict[str, Any]) -> dict[str, str]:
+    """The models by the column for their predictions."""
+    paths = {CANDIDATE: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))}
+    if exec_properties["serving"]:
+        paths[SERVING] = ServedVersion.model_validate_json(exec_properties["serving"]).path
+    return paths
+
+
+def _predictor(input_dict: dict, exec_properties: dict[str, Any], paths: Mapping[str, str]) -> PredictShard:
+    """Loads and verifies the models.
+
+    Raises:
+        UserError: as `predictor` does, or if a metric does not exist for the classes.
+        ServingModelError: if the serving version cannot be compared with.
+    """
+    config = Evaluation.model_validate_json(exec_properties["evaluation_config"])
+    label = read_sections(Label, exec_properties["label"])
+    predict = predictor(
+        split=test_split(input_dict),
+        training=training_split(input_dict),
+        paths=paths,
+        label=label,
+        label_spec=parsing_spec(read_schema(input_dict["schema"]), label.columns),
+        columns=tuple(config.sliced_by),
     )
-
-
-def _training_split(input_dict: dict) -> TrainingSplit:
-    rows = EmbeddedRows.read(artifact_utils.get_single_uri(input_dict["rows"]))
-    return TrainingSplit(
-        records=split_files(input_dict["examples"], "train"),
-        rows=split_files(input_dict["rows"], "train"),
-        count=rows.count("train"),
-        undecodable=rows.undecodable("train"),
-    )
+    classes = predict.facts.predicted.classes
+    if faults := class_faults(sorted({*config.metrics, *config.thresholds}), classes):
+        raise UserError("\n".join(f"evaluation: {fault}" for fault in faults))
+    return predict
 
 
 def _bless(artifact: Any, decision: Decision) -> None:

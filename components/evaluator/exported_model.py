@@ -69,71 +69,90 @@ def faults_of_serving(name: str) -> Iterator[None]:
 
 
 class ExportedModel:
-    """An exported model that predicts on serialized tf.Examples, or on rows if their cached vectors match its
-    modules."""
+    """An exported model that predicts on serialized tf.Examples, or its head, which predicts on rows."""
 
-    def __init__(
-        self,
-        path: str,
-        split: TestSplit,
-        answers: Sequence[str],
-        kept: Sequence[str],
-        scale: Callable[[], Scale],
-        is_candidate: bool,
-    ) -> None:
-        """Loads the model as a server does, and predicts on a few records.
+    def __init__(self, path: str, answers_rows: bool = False) -> None:
+        """Loads the model as a server does.
 
         Args:
             path: Folder of the SavedModel.
-            split: The records and rows to predict on.
-            answers: Names of the required outputs.
-            kept: The float outputs, which must be the same for a record and its row.
-            scale: Returns the scale of these outputs; called if the model has a head for the rows.
-            is_candidate: Whether a head that disagrees with the whole model is an error. Otherwise the whole model is
-                used.
+            answers_rows: Whether to load the head instead, because the cached vectors in rows match its modules.
 
         Raises:
-            UserError: if the model's files are damaged, it does not load, or an output is missing.
-            RunError: if the candidate's head disagrees with its whole model.
+            UserError: if it does not load.
         """
-        self.path = path
-        if not is_candidate and (faults := find_faults(path)):  # a truncated model may load and predict nonetheless
-            raise UserError("; ".join(faults))
-        self._answer = _load(path)
-        if not set(answers) <= self._answer.structured_outputs.keys():
-            raise UserError(
-                f"{path}: the model has no output {' and '.join(map(repr, answers))} in its signature '{SERVING}'"
-            )
-        records, rows = next(iter(split.both().batch(_TRIED)))
-        whole = self.answer(records)
-        self.answers_rows = False
-        if split.recipe is not None and recipe_of(path) == split.recipe:
-            self._use_head(rows, {name: whole[name] for name in kept}, scale(), is_candidate)
+        self.path, self.answers_rows = path, answers_rows
+        self._answer = _load(f"{path}/{HEAD}" if answers_rows else path)
+
+    @property
+    def outputs(self) -> set[str]:
+        """Names of its outputs."""
+        return set(self._answer.structured_outputs)
 
     def answer(self, records: tf.Tensor) -> Tensors:
         """Predicts on serialized records or rows, string [batch]; returns the outputs by name."""
         return self._answer(examples=records)
 
-    def _use_head(self, rows: tf.Tensor, whole: Tensors, scale: Scale, is_candidate: bool) -> None:
-        try:
-            head = _load(f"{self.path}/{HEAD}")
-            answered = head(examples=rows)
-            differences = {
-                name: _difference(values.numpy(), answered[name].numpy(), scale) for name, values in whole.items()
-            }
-        except _BROKEN:
-            if is_candidate:
-                raise
-            return
-        wrong = {name: difference for name, difference in differences.items() if difference is not None}
-        if not wrong:
-            self._answer, self.answers_rows = head, True
-        elif is_candidate:
-            name, difference = next(iter(wrong.items()))
-            raise RunError(
-                f"{self.path}: for the same records, the model's {name} differ by {difference:g} from those "
-                "computed from their stored vectors; remove the folder `store` next to the artifacts, and run again"
-            )
+
+def verified(
+    path: str,
+    split: TestSplit,
+    answers: Sequence[str],
+    kept: Sequence[str],
+    scale: Callable[[], Scale],
+    is_candidate: bool,
+) -> ExportedModel:
+    """Loads a model, and predicts on a few records. Returns its head if that can be used, otherwise the whole model.
+
+    Args:
+        path: Folder of the SavedModel.
+        split: The records and rows to predict on.
+        answers: Names of the required outputs.
+        kept: The float outputs, which must be the same for a record and its row.
+        scale: Returns the scale of these outputs; called if the model has a head for the rows.
+        is_candidate: Whether a head that disagrees with the whole model is an error. Otherwise the whole model is
+            used.
+
+    Raises:
+        UserError: if the model's files are damaged, it does not load, or an output is missing.
+        RunError: if the candidate's head disagrees with its whole model.
+    """
+    if not is_candidate and (faults := find_faults(path)):  # a truncated model may load and predict nonetheless
+        raise UserError("; ".join(faults))
+    model = ExportedModel(path)
+    if not set(answers) <= model.outputs:
+        raise UserError(
+            f"{path}: the model has no output {' and '.join(map(repr, answers))} in its signature '{SERVING}'"
+        )
+    records, rows = next(iter(split.both().batch(_TRIED)))
+    whole = model.answer(records)
+    if split.recipe is None or recipe_of(path) != split.recipe:
+        return model
+    head = _agreeing_head(path, rows, {name: whole[name] for name in kept}, scale(), is_candidate)
+    return head or model
+
+
+def _agreeing_head(
+    path: str, rows: tf.Tensor, whole: Tensors, scale: Scale, is_candidate: bool
+) -> ExportedModel | None:
+    try:
+        head = ExportedModel(path, answers_rows=True)
+        answered = head.answer(rows)
+        differences = {
+            name: _difference(values.numpy(), answered[name].numpy(), scale) for name, values in whole.items()
+        }
+    except _BROKEN:
+        if is_candidate:
+            raise
+        return None
+    wrong = {name: difference for name, difference in differences.items() if difference is not None}
+    if wrong and is_candidate:
+        name, difference = next(iter(wrong.items()))
+        raise RunError(
+            f"{path}: for the same records, the model's {name} differ by {difference:g} from those "
+            "computed from their stored vectors; remove the folder `store` next to the artifacts, and run again"
+        )
+    return None if wrong else head
 
 
 def _difference(whole: np.ndarray, head: np.ndarray, scale: Scale) -> float | None:

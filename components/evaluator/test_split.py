@@ -16,7 +16,7 @@ limit is in bytes, and takes effect for clips."""
 
 @dataclass(frozen=True)
 class TestSplit:
-    """Files of the test split: records and rows."""
+    """Files of the test split, or of one of its shards: records and rows."""
 
     records: Sequence[str]
     rows: Sequence[str]
@@ -32,6 +32,8 @@ class TestSplit:
     """Whether the records contain images. Rows never do."""
     pixels: int = 0
     """Bytes of a record's images after decoding."""
+    first: int = 0
+    """Number of the first record, for a part of the test split."""
 
     __test__ = False  # not a test class, in spite of its name
 
@@ -55,7 +57,7 @@ class TestSplit:
         missing = tf.constant(list(self.undecodable), tf.int64)
         numbers = tf.data.Dataset.range(self.count + len(self.undecodable))
         numbers = numbers.filter(lambda number: tf.reduce_all(number != missing))
-        return tf.data.Dataset.zip((numbers, self._rows()))
+        return tf.data.Dataset.zip((numbers.map(lambda number: self.first + number), self._rows()))
 
     def _rows(self) -> tf.data.Dataset:
         return complete(read_records(self.rows, in_order=True), self.count)

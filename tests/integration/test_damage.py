@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hubline.components.evaluator.predictions import write_predictions
+from hubline.components.evaluator.predictions import predictor
 from hubline.core.digest import file_digest
 from hubline.core.errors import UserError
 from hubline.pipeline.result import Result
@@ -134,9 +134,9 @@ def test_rows_that_are_lost_while_a_run_goes_on_are_missed_and_made_again(
 
     def predicting(**arguments: Any) -> Any:
         lose(Path(arguments["split"].rows[0]))
-        return write_predictions(**arguments)
+        return predictor(**arguments)
 
-    by_step = {"Trainer": ("train", training), "Evaluator": ("write_predictions", predicting)}
+    by_step = {"Trainer": ("train", training), "Evaluator": ("predictor", predicting)}
     name, losing = by_step[step]
     monkeypatch.setattr(f"hubline.components.{step.lower()}.executor.{name}", losing)
     life.write_text(re.sub(r"epochs: \d+", f"epochs: {len(step)}", life.read_text()))

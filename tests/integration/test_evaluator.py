@@ -326,7 +326,7 @@ def test_kept_vectors_are_used_where_the_model_knows_them_and_records_that_have_
     known = reference(labels[there], scores["good"][there])
     assert decision.metrics == pytest.approx({name: known[name] for name in decision.metrics}, rel=1e-5)
     assert decision.serving_metrics == pytest.approx(decision.metrics, abs=1e-6)
-    kept = example_data.read_tfrecord(embedded / "evaluation" / "predictions" / "predictions.tfrecord")
+    kept = example_data.read_tfrecord(embedded / "evaluation" / "predictions" / "predictions-00000-of-00001.tfrecord")
     assert [columns(item)[RECORD][0] for item in kept] == there.tolist()
 
 

@@ -155,7 +155,9 @@ def test_class_and_box_are_kept_and_the_largest_of_several_objects_is_true(decid
     folder, _ = decided
     kept = [
         columns(item)
-        for item in example_data.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
+        for item in example_data.read_tfrecord(
+            folder / "evaluation" / "predictions" / "predictions-00000-of-00001.tfrecord"
+        )
     ]
     np.testing.assert_allclose([item[LABEL] for item in kept], np.column_stack([TRUE_CLASS, TRUE_BOX]), rtol=1e-6)
     np.testing.assert_allclose([item[CANDIDATE] for item in kept], SAID["good"], rtol=1e-6)

@@ -139,7 +139,9 @@ def test_predictions_are_kept_by_all_classes_that_models_or_records_know(decided
     order = [ALL.index(name) for name in names]
     kept = [
         columns(item)
-        for item in example_data.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
+        for item in example_data.read_tfrecord(
+            folder / "evaluation" / "predictions" / "predictions-00000-of-00001.tfrecord"
+        )
     ]
     np.testing.assert_array_equal([item[LABEL] for item in kept], TRUE[:, order])
     for column, values in ((CANDIDATE, SAID["good"]), (SERVING, SAID["poor"])):

@@ -254,7 +254,9 @@ def test_predictions_are_kept_in_the_units_of_the_label(decided) -> None:
     folder, _ = decided
     kept = [
         columns(item)
-        for item in example_data.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
+        for item in example_data.read_tfrecord(
+            folder / "evaluation" / "predictions" / "predictions-00000-of-00001.tfrecord"
+        )
     ]
     assert [item[RECORD] for item in kept] == [[number] for number in range(300)]
     for name, values in ((LABEL, TRUE), (CANDIDATE, SAID["good"]), (SERVING, SAID["poor"])):

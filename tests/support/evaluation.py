@@ -16,6 +16,7 @@ from hubline.components.beam import IN_ONE_PROCESS
 from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.components.evaluator.executor import Executor as Evaluator
 from hubline.core.config_base import dump_sections
+from hubline.core.digest import file_digest
 from hubline.preprocessing.config import ClassLabel, Features, Label
 from hubline.trainer.export_format import HEAD
 from hubline.trainer.export_format import RECIPE as RECIPE_FILE
@@ -67,7 +68,13 @@ def write_test_split(folder: Path, records: list[bytes], rows: list[bytes] | Non
     largest = max(map(len, records))
     origins = (Origin(file="data", count=len(records)),)
     shards = tuple(
-        ShardFile(split=split, name="data-0.gz", origins=origins, largest=largest, digest="")
+        ShardFile(
+            split=split,
+            name="data-0.gz",
+            origins=origins,
+            largest=largest,
+            digest=file_digest(f"{folder}/examples/Split-{split}/data-0.gz"),
+        )
         for split in ("train", "test")
     )
     Manifest(shards=shards, images=()).write(str(folder / "examples"))
@@ -123,6 +130,7 @@ def judge(
             "label": label.to_property(),
             "features": dump_sections(Features, features or {}),
             "serving": pinned.to_property() if pinned else "",
+            "store": f"{folder}/store",
         },
     )
     decision = Decision.model_validate_json((folder / "blessing" / "decision.json").read_text())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,11 +11,12 @@ from hubline.artifacts.predictions import CANDIDATE, SERVING, PredictionsMetadat
 from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
 from hubline.components.evaluator.exported_model import ExportedModel, ServingModelError
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
-from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
+from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Facts, Reader, columns
 from hubline.components.evaluator.metric_sums import LEAST, MetricFromSums, mean, of_confusion
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.shard_dataset import read_records
 from hubline.preprocessing.columns import ParsingSpec
+from hubline.preprocessing.kinds.kind import Columns
 from hubline.preprocessing.labels.label import ClassesKind, LabelKind
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.trainer.inputs import Tensors
@@ -33,30 +35,37 @@ class ClassReader(Reader):
     kept: Sequence[str] = (SCORES,)
     label: ClassesKind | MultilabelLabel
 
-    def __init__(
-        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
-    ) -> None:
-        super().__init__(label, spec, split, models)
-        self._known = known_classes(split, models)
-        classes = list(dict.fromkeys([*chain(*self._known.values()), *self._names(split)]))
-        self.predicted = PredictionsMetadata(label.kind, classes)
-        self._order = {name: _order(of_model, classes) for name, of_model in self._known.items()}
+    def __init__(self, label: LabelKind, spec: ParsingSpec, facts: Facts) -> None:
+        super().__init__(label, spec, facts)
+        classes = self.predicted.classes
+        self._order = {name: _order(of_model, classes) for name, of_model in facts.known.items()}
         self.table = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(classes, tf.range(len(classes), dtype=tf.int64)), -1
         )
 
-    @property
-    def notes(self) -> list[str]:
+    @classmethod
+    def survey(
+        cls, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
+    ) -> Facts:
+        known = known_classes(split, models)
+        rows = read_records(split.rows).batch(ROWS_AT_ONCE)
+        names = rows.map(lambda batch: cls.names(label, columns(batch, spec)), num_parallel_calls=tf.data.AUTOTUNE)
+        found = sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
+        classes = list(dict.fromkeys([*chain(*known.values()), *found]))
+        return Facts(PredictionsMetadata(label.kind, classes), known)
+
+    def notes(self, seen: Mapping[str, float]) -> list[str]:
         """How the classes of the two models differ."""
-        return class_notes(self._known)
+        return class_notes(self.facts.known)
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
         """Class indices, int64 [batch, 1]."""
-        return self.table.lookup(self.names(records))[:, tf.newaxis]
+        return self.table.lookup(self.names(self.label, self.read(records)))[:, tf.newaxis]
 
-    def names(self, records: tf.Tensor) -> tf.Tensor:
-        """All class names in serialized records, concatenated."""
-        return self.label.names(self.read(records))
+    @staticmethod
+    def names(label: Any, values: Columns) -> tf.Tensor:
+        """All class names in the label's columns, concatenated."""
+        return label.names(values)
 
     def predictions(self, model: str, answer: Tensors) -> tf.Tensor:
         """Scores in the order of all classes, float32 [batch, classes]."""
@@ -65,12 +74,6 @@ class ClassReader(Reader):
     def arranged(self, model: str, scores: tf.Tensor) -> tf.Tensor:
         """Reorders a model's scores to the order of all classes; 0 for classes that the model does not know."""
         return tf.gather(tf.pad(scores, [[0, 0], [0, 1]]), self._order[model], axis=1)
-
-    def _names(self, split: TestSplit) -> list[str]:
-        """Class names that occur in a split, sorted."""
-        rows = read_records(split.rows).batch(ROWS_AT_ONCE)
-        names = rows.map(self.names, num_parallel_calls=tf.data.AUTOTUNE)
-        return sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
 
 
 def known_classes(split: TestSplit, models: Mapping[str, ExportedModel]) -> dict[str, list[str]]:

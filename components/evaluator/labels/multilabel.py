@@ -1,21 +1,20 @@
 """Evaluation of label `multilabel`: any number of classes for each record."""
 
 from collections import Counter
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.predictions import PredictionsMetadata
 from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
-from hubline.components.evaluator.exported_model import ExportedModel
 from hubline.components.evaluator.labels.classes import ClassReader
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
-from hubline.components.evaluator.labels.reader import Reader
+from hubline.components.evaluator.labels.reader import Facts, Reader
 from hubline.components.evaluator.metric_sums import LEAST, MetricFromSums, mean, of_confusion
-from hubline.components.evaluator.test_split import TestSplit
 from hubline.preprocessing.columns import ParsingSpec
 from hubline.preprocessing.encoding_layers import CategoryCounts
+from hubline.preprocessing.kinds.kind import Columns
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.trainer.inputs import Tensors
@@ -31,10 +30,8 @@ class _MultilabelReader(ClassReader):
     answers = (CLASSES, CHOSEN, SCORES)
     label: MultilabelLabel
 
-    def __init__(
-        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
-    ) -> None:
-        super().__init__(label, spec, split, models)
+    def __init__(self, label: LabelKind, spec: ParsingSpec, facts: Facts) -> None:
+        super().__init__(label, spec, facts)
         self._multi_hot = CategoryCounts(len(self.predicted.classes), at_most_once=True, name="label")
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
@@ -42,8 +39,9 @@ class _MultilabelReader(ClassReader):
         known = tf.sparse.retain(indices, indices.values >= 0)
         return tf.cast(self._multi_hot([known]), tf.int64)
 
-    def names(self, records: tf.Tensor) -> tf.Tensor:
-        return self.label.names(self.read(records)).values
+    @staticmethod
+    def names(label: Any, values: Columns) -> tf.Tensor:
+        return label.names(values).values
 
     def predictions(self, model: str, answer: Tensors) -> tf.Tensor:
         chosen = tf.cast(answer[CHOSEN], tf.float32)

@@ -12,7 +12,7 @@ from hubline.components.evaluator.constants import ConstantPredictions, Training
 from hubline.components.evaluator.exported_model import ExportedModel
 from hubline.components.evaluator.labels.classes import class_notes, known_classes
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
-from hubline.components.evaluator.labels.reader import Reader
+from hubline.components.evaluator.labels.reader import Facts, Reader
 from hubline.components.evaluator.metric_sums import MetricFromSums, divide, mean_of_defined
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.shard_dataset import read_decodable
@@ -36,28 +36,32 @@ class _PixelReader(Reader):
     kept: Sequence[str] = ()
     label: PixelsLabel
 
-    def __init__(
-        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
-    ) -> None:
-        super().__init__(label, spec, split, models)
-        self._known = known_classes(split, models)
-        # True masks contain the label's own class numbers.
-        classes = list(dict.fromkeys([*self.label.classes, *chain(*self._known.values())]))
-        self.predicted = PredictionsMetadata(label.kind, classes)
-        self._order = {name: tf.constant(list(map(classes.index, known))) for name, known in self._known.items()}
-        self._covered = dict.fromkeys(models, 0.0)
-        self._count = 0
+    def __init__(self, label: LabelKind, spec: ParsingSpec, facts: Facts) -> None:
+        super().__init__(label, spec, facts)
+        classes = self.predicted.classes
+        self._order = {name: tf.constant(list(map(classes.index, known))) for name, known in facts.known.items()}
 
-    @property
-    def notes(self) -> list[str]:
-        shares = {name: covered / max(self._count, 1) for name, covered in self._covered.items()}
-        if SERVING in shares and abs(shares[SERVING] - shares[CANDIDATE]) > _CLEARLY:
-            seen = (
-                f"the version that serves sees {shares[SERVING]:.0%} of a picture on average, and this model "
-                f"{shares[CANDIDATE]:.0%}; each is judged on the part that it sees"
+    @classmethod
+    def survey(
+        cls, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
+    ) -> Facts:
+        known = known_classes(split, models)
+        # True masks contain the label's own class numbers.
+        classes = list(dict.fromkeys([*cast(PixelsLabel, label).classes, *chain(*known.values())]))
+        return Facts(PredictionsMetadata(label.kind, classes), known)
+
+    def seen(self, outputs: Mapping[str, Tensors]) -> dict[str, float]:
+        """The parts of the images that each model sees."""
+        return {name: float(tf.reduce_sum(_area(answer[COVERS]))) for name, answer in outputs.items()}
+
+    def notes(self, seen: Mapping[str, float]) -> list[str]:
+        notes = class_notes(self.facts.known)
+        if SERVING in seen and abs(seen[SERVING] - seen[CANDIDATE]) > _CLEARLY:
+            notes.append(
+                f"the version that serves sees {seen[SERVING]:.0%} of a picture on average, and this model "
+                f"{seen[CANDIDATE]:.0%}; each is judged on the part that it sees"
             )
-            return [*class_notes(self._known), seen]
-        return class_notes(self._known)
+        return notes
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
         raise NotImplementedError  # labels depend on the size and the part of the image that a model predicts
@@ -68,9 +72,6 @@ class _PixelReader(Reader):
     def compared(self, records: tf.Tensor, rows: tf.Tensor, outputs: Mapping[str, Tensors]) -> Tensors:
         encoded = one_each(tf.io.parse_example(records, self.spec)[self.label.column])
         found = {name: self._confusion(name, encoded, answer) for name, answer in outputs.items()}
-        for name, answer in outputs.items():
-            self._covered[name] += float(tf.reduce_sum(_area(answer[COVERS])))
-        self._count += len(encoded)
         return {LABEL: tf.reduce_sum(found[CANDIDATE], axis=1, keepdims=True)} | found
 
     def _confusion(self, model: str, encoded: tf.Tensor, answer: Tensors) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import tensorflow as tf
 
@@ -17,6 +18,15 @@ ROWS_AT_ONCE = 1024
 """Batch size for reading rows."""
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What all records and models say, and a reader needs. Readers are made from facts in several processes."""
+
+    predicted: PredictionsMetadata
+    known: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The classes of each model, in the order of its scores."""
+
+
 class Reader(ABC):
     """Converts labels of records, and predictions of models, to the columns of stored predictions."""
 
@@ -26,10 +36,23 @@ class Reader(ABC):
     kept: Sequence[str]
     """The float outputs, which are the same for a record and its row."""
 
-    def __init__(
-        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
-    ) -> None:
-        """Determines what depends on all records and models.
+    def __init__(self, label: LabelKind, spec: ParsingSpec, facts: Facts) -> None:
+        """Prepares what every batch needs.
+
+        Args:
+            label: The label.
+            spec: Parsing spec of the label's columns.
+            facts: As `survey` finds them.
+        """
+        self.label = label
+        self.spec = spec
+        self.facts = facts
+
+    @classmethod
+    def survey(
+        cls, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
+    ) -> Facts:
+        """Finds what depends on all records and models.
 
         Args:
             label: The label.
@@ -38,15 +61,25 @@ class Reader(ABC):
             models: By name; each has the outputs `answers`.
 
         Raises:
-            ServingFault: if the serving version cannot be compared with.
+            ServingModelError: if the serving version cannot be compared with.
         """
-        self.label = label
-        self.spec = spec
-        self.predicted = PredictionsMetadata(label.kind)
+        return Facts(PredictionsMetadata(label.kind))
 
     @property
-    def notes(self) -> list[str]:
-        """Sentences on differences between the two models that affect the comparison."""
+    def predicted(self) -> PredictionsMetadata:
+        """Kind of label, and the classes."""
+        return self.facts.predicted
+
+    def seen(self, outputs: Mapping[str, Tensors]) -> dict[str, float]:
+        """Sums over a batch that `notes` needs, by model."""
+        return {}
+
+    def notes(self, seen: Mapping[str, float]) -> list[str]:
+        """Sentences on differences between the two models that affect the comparison.
+
+        Args:
+            seen: Averages of `seen` over all records.
+        """
         return []
 
     @abstractmethod
@@ -78,5 +111,10 @@ class Reader(ABC):
 
     def read(self, records: tf.Tensor) -> Columns:
         """Parses the label's columns."""
-        parsed = tf.io.parse_example(records, self.spec)
-        return lambda column: present(parsed[column])
+        return columns(records, self.spec)
+
+
+def columns(records: tf.Tensor, spec: ParsingSpec) -> Columns:
+    """Parses columns of serialized records, string [batch]."""
+    parsed = tf.io.parse_example(records, spec)
+    return lambda column: present(parsed[column])

@@ -1,6 +1,7 @@
 """Evaluation of label `regression`: numbers, float64 in the label's unit."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +10,7 @@ from hubline.artifacts.predictions import PredictionsMetadata
 from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
 from hubline.components.evaluator.exported_model import ExportedModel, Scale
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
-from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
+from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Facts, Reader
 from hubline.components.evaluator.metric_sums import MetricFromSums, divide, mean
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.float64 import PARTS
@@ -36,12 +37,12 @@ class _ValueReader(Reader):
     answers = kept = (VALUE,)
     label: RegressionLabel
 
-    def __init__(
-        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
-    ) -> None:
-        super().__init__(label, spec, split, models)
-        some = self.truth(next(iter(read_records(split.rows, in_order=True).batch(ROWS_AT_ONCE))))
-        self.predicted = PredictionsMetadata(label.kind, centre=float(np.median(some)))
+    @classmethod
+    def survey(
+        cls, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
+    ) -> Facts:
+        some = _values(label, spec, next(iter(read_records(split.rows, in_order=True).batch(ROWS_AT_ONCE))))
+        return Facts(PredictionsMetadata(label.kind, centre=float(np.median(some))))
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
         return _values(self.label, self.spec, records)[:, tf.newaxis]
@@ -50,7 +51,7 @@ class _ValueReader(Reader):
         return tf.cast(answer[VALUE], tf.float64)[:, tf.newaxis]
 
 
-def _values(label: RegressionLabel, spec: ParsingSpec, records: tf.Tensor) -> tf.Tensor:
+def _values(label: Any, spec: ParsingSpec, records: tf.Tensor) -> tf.Tensor:
     """Labels of serialized records or rows, float64 [batch]."""
     parsed = tf.io.parse_example(records, spec)
     return tf.cast(label.values(lambda column: present(parsed[column])), tf.float64)
