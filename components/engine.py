@@ -11,15 +11,6 @@ from hubline.components.engine_endpoint import check_endpoint
 from hubline.core import storage
 from hubline.core.progress import note
 
-INGESTED, DESCRIBED, IMAGES_DESCRIBED, ANALYZED = 0.25, 1.0, 0.0625, 0.25
-EVALUATED, EMBEDDED, PREDICTED, HEADS = 4.0, 16.0, 16.0, 0.25
-"""Weights of a byte, by what a step does with it.
-
-Relative to the statistics of a table, of which a core describes some 7 MB a second: it ingests and analyzes four times
-as many, and skips the pixels of images. Metrics take longer for the few bytes of a prediction, and so do models for a
-picture. The heads of models only read vectors.
-"""
-
 _WORKERS = re.compile(rf"--({'|'.join(PARALLEL)})=(\d+)")
 _MIN_BYTES = re.compile(rf"--{MIN_BYTES}=(\d+)")
 
@@ -33,7 +24,7 @@ class Work:
     sizes: Iterable[int]
     """Sizes of files in bytes, read only as far as needed."""
     weight: float
-    """One of the weights above."""
+    """One of `components.spread.weights`."""
 
     @classmethod
     def of_files(cls, paths: Sequence[str], weight: float) -> "Work":

@@ -15,11 +15,11 @@ from hubline.components import module_channels
 from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.embedder.shard import EmbedShard, EmbedTask, link_rows
-from hubline.components.engine import EMBEDDED
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.components.input_artifacts import read_schema
 from hubline.components.spread.executor import StageExecutor
 from hubline.components.spread.stage import Stage
+from hubline.components.spread.weights import EMBEDDED
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.config_base import read_sections

@@ -14,7 +14,7 @@ from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.predictions import CANDIDATE, SERVING
 from hubline.components.adapters.tfx import bless
 from hubline.components.config.evaluation import Evaluation
-from hubline.components.engine import EVALUATED, Work
+from hubline.components.engine import Work
 from hubline.components.evaluator.baseline import parts_of
 from hubline.components.evaluator.decide import decide
 from hubline.components.evaluator.estimates import estimate
@@ -36,6 +36,7 @@ from hubline.components.evaluator.shards import prediction_stage, test_split, tr
 from hubline.components.input_artifacts import read_schema
 from hubline.components.spread.executor import StageExecutor
 from hubline.components.spread.stage import Stage
+from hubline.components.spread.weights import EVALUATED
 from hubline.core import storage
 from hubline.core.config_base import escape, read_sections
 from hubline.core.counts import hold

@@ -9,13 +9,13 @@ from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.predictions import SERVING
-from hubline.components.engine import HEADS, PREDICTED
 from hubline.components.evaluator import predictions as predictions_of_shard
 from hubline.components.evaluator.constants import TrainingSplit
 from hubline.components.evaluator.predictions import PredictionTask, PredictShard
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.components.input_artifacts import split_files
 from hubline.components.spread.stage import Stage
+from hubline.components.spread.weights import HEADS, PREDICTED
 from hubline.core.code_digest import content_digest
 from hubline.core.digest import tree_digest
 from hubline.core.shard_cache import key

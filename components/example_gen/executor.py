@@ -3,12 +3,11 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, count
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
 from tfx.types import artifact_utils
 
 from hubline.artifacts import file_list, quarantine
@@ -20,68 +19,23 @@ from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.selection import Records, Selection
 from hubline.components.config.splits import HashSplit
-from hubline.components.engine import INGESTED
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen import take as take_module
 from hubline.components.example_gen.contract import Contract
-from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, Job
+from hubline.components.example_gen.ingest_job import QUARANTINE, Job
 from hubline.components.example_gen.results import Result, refuse_empty, refuse_several_types, refuse_unseen
-from hubline.components.example_gen.small_files import grouped, ingest_group
-from hubline.components.example_gen.take import bound_of_count, bound_of_share, smallest_hashes
+from hubline.components.example_gen.small_files import grouped
+from hubline.components.example_gen.take import bound_of_count, bound_of_share
+from hubline.components.example_gen.tasks import BY_FOLDER, HASHES_FILE, INGESTED_FILE, Ranking, Task, run
 from hubline.components.spread.executor import SpreadingExecutor
-from hubline.components.spread.stage import Report, Stage
+from hubline.components.spread.stage import Stage
+from hubline.components.spread.weights import INGESTED
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.shard_cache import ShardCache, key
 
-_INGESTED, _HASHES = "ingested.json", "hashes"
-_BY_FOLDER = TypeAdapter(dict[str, IngestResult])
 _AT_ONCE = min(8, os.cpu_count() or 1)
 """Files that a worker ingests concurrently: TensorFlow reads a file on a single core, and buffers some MB of each."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A file, or several small ones, to ingest, and the cache key of the result."""
-
-    jobs: tuple[Job, ...]
-    key: str
-
-    @property
-    def name(self) -> str:
-        """The first file."""
-        return self.jobs[0].file.path
-
-    @property
-    def count(self) -> int:
-        """Number of files."""
-        return len(self.jobs)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the files."""
-        return sum(job.file.size for job in self.jobs)
-
-    def run(self, folder: str) -> None:
-        """Ingests the files into a folder of the cache."""
-        storage.write_bytes(f"{folder}/{_INGESTED}", _BY_FOLDER.dump_json(ingest_group(self.jobs, folder)))
-
-
-@dataclass(frozen=True)
-class Ranking(Task):
-    """The same files to look for the records that `data.take` may take."""
-
-    smallest: int
-    """Number of hashes to keep."""
-
-    def run(self, folder: str) -> None:
-        """Writes the smallest hashes of their records."""
-        storage.write_bytes(f"{folder}/{_HASHES}", smallest_hashes(self.jobs, self.smallest).tobytes())
-
-
-def _run(task: Task, folder: str, report: Report) -> None:
-    task.run(folder)
-    report(task.count)
 
 
 class Executor(SpreadingExecutor):
@@ -135,12 +89,12 @@ class Executor(SpreadingExecutor):
             for task in _tasks(exec_properties, bad_records, selection, None)
         ]
         self._run("hashes", exec_properties["store"], tasks)
-        found = (np.frombuffer(_bytes(f"{store.find(task.key)}/{_HASHES}"), np.int64) for task in tasks)
+        found = (np.frombuffer(_bytes(f"{store.find(task.key)}/{HASHES_FILE}"), np.int64) for task in tasks)
         return bound_of_count(found, take.records)
 
     def _run(self, name: str, store: str, tasks: Sequence[Task]) -> None:
         """Runs the tasks whose result is not cached."""
-        self.run_stage(Stage(name, "files", tasks, _run, store, weight=INGESTED, at_once=_AT_ONCE))
+        self.run_stage(Stage(name, "files", tasks, run, store, weight=INGESTED, at_once=_AT_ONCE))
 
 
 def _tasks(
@@ -185,7 +139,7 @@ def _results_of(store: ShardCache, task: Task) -> Iterator[Result]:
     folder = store.find(task.key)
     if folder is None:
         raise RuntimeError(f"{task.jobs[0].file.path}: no result in the store")
-    for name, ingested in _BY_FOLDER.validate_json(_text(f"{folder}/{_INGESTED}")).items():
+    for name, ingested in BY_FOLDER.validate_json(_text(f"{folder}/{INGESTED_FILE}")).items():
         yield Result(task.jobs[0].group, name, f"{folder}/{name}", ingested)
 
 

@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from hubline.components.engine import PREDICTED
 from hubline.components.predictor.evaluation import GroundTruth
 from hubline.components.predictor.inputs import InputChunk
 from hubline.components.predictor.model import Answer, ModelSpec, opened
 from hubline.components.predictor.pictures import drawn, overlaid, png
 from hubline.components.predictor.predict import BadItem, BadPolicy, Prediction, predictions
 from hubline.components.spread.stage import Report, Stage
+from hubline.components.spread.weights import PREDICTED
 from hubline.core import json_text, storage
 from hubline.core.config_base import Section
 from hubline.core.shard_cache import ShardCache

@@ -53,7 +53,7 @@ class Stage(Generic[Task]):
     store: str
     """Folder of the shard cache."""
     weight: float
-    """Work per byte: one of the weights of `components.engine`."""
+    """Work per byte: one of `components.spread.weights`."""
     at_once: int = 1
     """Tasks that a process does at the same time, in threads."""
     runs_models: bool = False

@@ -6,9 +6,9 @@ from tfx.types import artifact_utils
 
 from hubline.artifacts.column_statistics import STATISTICS
 from hubline.artifacts.examples import Manifest, ShardFile
-from hubline.components.engine import DESCRIBED, IMAGES_DESCRIBED
 from hubline.components.spread.executor import StageExecutor
 from hubline.components.spread.stage import Stage
+from hubline.components.spread.weights import DESCRIBED, IMAGES_DESCRIBED
 from hubline.components.statistics_gen import shard as statistics_shard
 from hubline.components.statistics_gen.columns import SourceFacts, refuse_mixed_types, write_non_finite
 from hubline.components.statistics_gen.shard import Shard, accumulate, facts_of, merged

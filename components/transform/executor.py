@@ -16,10 +16,10 @@ from tfx_bsl.public import tfxio
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.beam import IN_ONE_PROCESS
-from hubline.components.engine import ANALYZED
 from hubline.components.input_artifacts import read_schema
 from hubline.components.spread.executor import StageExecutor
 from hubline.components.spread.stage import Stage
+from hubline.components.spread.weights import ANALYZED
 from hubline.components.transform import shard as transform_shard
 from hubline.components.transform.config import TransformConfig
 from hubline.components.transform.shard import Shard, accumulate, answers

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.artifacts.predictions import LABEL
 from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
 from hubline.artifacts.quarantine import read_quarantine
+from hubline.components.spread.processes import Processes
+from hubline.core.digest import tree_digest
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from hubline.pipeline.runs import differences, runs_of
@@ -70,8 +73,9 @@ def test_a_first_run_pushes_a_version(life) -> None:
 
 def test_a_model_stands_beside_always_the_same_answer(life) -> None:
     _, result = life
-    (file,) = Path(result.artifacts.evaluation, "predictions").iterdir()
-    kept = [tf.train.Example.FromString(record).features.feature for record in example_data.read_tfrecord(file)]
+    files = sorted(Path(result.artifacts.evaluation, "predictions").iterdir())
+    records = [record for file in files for record in example_data.read_tfrecord(file)]
+    kept = [tf.train.Example.FromString(record).features.feature for record in records]
     labels = np.array([columns[LABEL].int64_list.value[0] for columns in kept])
     decision = result.decision
     always = ["always 'dark'", "always 'light'"].index(decision.baseline.answers["accuracy"])
@@ -81,6 +85,36 @@ def test_a_model_stands_beside_always_the_same_answer(life) -> None:
     assert low <= decision.metrics["accuracy"] <= high
     page = Path(result.report, "index.html").read_text()
     assert f"{decision.baseline.metrics['accuracy']:.4f}" in page and decision.checks[-1].reason[8:40] in page
+
+
+def test_several_processes_make_the_same_artifacts(
+    life: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same data and file with another folder for artifacts, store and served models."""
+    path, one = life
+    stages, pids = [], set()
+    do = Processes.do
+
+    def watch(self: Processes, stage: Any, *others: Any) -> None:
+        do(self, stage, *others)
+        stages.append(stage.name)
+        pids.add(tuple(self.pids))
+
+    monkeypatch.setattr(Processes, "do", watch)
+    settings = ["beam.workers=2", "beam.min_bytes=0", f"serving.destination={tmp_path}/serving"]
+    two, code = run(path, tmp_path / "root", quiet=True, settings=settings)
+    assert code == 0, two.error
+    assert sorted(stages) == ["analysis", "examples", "predictions", "statistics", "vectors"]
+    ((first, second),) = pids  # the same two processes for all stages
+    assert not Path(f"/proc/{first}").exists() and not Path(f"/proc/{second}").exists()
+    for name in ("examples", "statistics", "rows"):
+        assert tree_digest(getattr(one.artifacts, name)) == tree_digest(getattr(two.artifacts, name)), name
+    predictions = [Path(result.artifacts.evaluation, "predictions") for result in (one, two)]
+    assert [file.name for file in sorted(predictions[0].iterdir())] == [
+        f"predictions-0000{number}-of-00002.tfrecord" for number in (0, 1)
+    ]
+    assert len({tree_digest(str(folder)) for folder in predictions}) == 1
+    assert one.metrics == two.metrics
 
 
 def test_a_life_of_runs_does_again_only_what_changed(life) -> None:

@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 
+from hubline.components.evaluator import predictions
 from hubline.components.example_gen import small_files
 from hubline.components.predictor import batch_predict, exported_model, hub_model
 from hubline.components.statistics_gen import shard as statistics_shard
@@ -20,10 +21,13 @@ SHARDS = {
     "StatisticsGen": [statistics_shard.__name__],
     "Transform": [transform_shard.__name__],
     "Embedder": [embed.__name__],
+    "Evaluator": [predictions.__name__],
     "Predictor": [batch_predict.__name__, exported_model.__name__, hub_model.__name__],
 }
 MODULES = {"HubModule", "Backbone", "Embedder", "Predictor"}
 """Steps that run hub modules or other backbones by themselves, outside the trained model."""
+RUNNING = {"Embedder", "Predictor"}
+"""Those of them that keep a module's outputs for each shard."""
 TRAINING = {"Tuner", "Trainer"}
 LEARNING = TRAINING | {"Evaluator"}
 RECORDS = {"Transform", "Dashboard"} | LEARNING
@@ -57,28 +61,28 @@ def recomputing(module: str) -> set[str]:
         ("components.example_gen.rules.boxes", {"ExampleGen"}, {"ExampleGen"}),
         ("components.example_gen.label_contracts", set(), set()),
         ("components.statistics_gen.shard", {"StatisticsGen"}, {"StatisticsGen"}),
-        ("components.evaluator.labels.classes", {"Evaluator"}, set()),
+        ("components.evaluator.labels.classes", {"Evaluator"}, {"Evaluator"}),
         ("components.dashboard.executor", {"Dashboard"}, set()),
         ("components.predictor.exported_model", {"Predictor"}, {"Predictor"}),
         ("components.predictor.executor", {"Predictor"}, set()),
-        ("preprocessing.kinds.crossed", RECORDS, {"Transform"}),
-        ("preprocessing.kinds.dates", RECORDS, {"Transform"}),
-        ("preprocessing.kinds.image", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
-        ("preprocessing.kinds.numeric", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
+        ("preprocessing.kinds.crossed", RECORDS, {"Transform", "Evaluator"}),
+        ("preprocessing.kinds.dates", RECORDS, {"Transform", "Evaluator"}),
+        ("preprocessing.kinds.image", RECORDS | MODULES, {"Transform", "Evaluator"} | RUNNING),
+        ("preprocessing.kinds.numeric", RECORDS | MODULES, {"Transform", "Evaluator"} | RUNNING),
         (
             "preprocessing.kinds.stored_pixels",
             {"ExampleGen"} | RECORDS | MODULES,
-            {"ExampleGen", "Transform", "Embedder", "Predictor"},
+            {"ExampleGen", "Transform", "Evaluator"} | RUNNING,
         ),
-        ("preprocessing.kinds.text", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
-        ("preprocessing.kinds.video", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
-        ("preprocessing.labels.regression", RECORDS, {"Transform"}),
-        ("preprocessing.labels.pixels", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
+        ("preprocessing.kinds.text", RECORDS | MODULES, {"Transform", "Evaluator"} | RUNNING),
+        ("preprocessing.kinds.video", RECORDS | MODULES, {"Transform", "Evaluator"} | RUNNING),
+        ("preprocessing.labels.regression", RECORDS, {"Transform", "Evaluator"}),
+        ("preprocessing.labels.pixels", RECORDS | MODULES, {"Transform", "Evaluator"} | RUNNING),
         ("preprocessing.accumulators", {"Transform"}, {"Transform"}),
         (
             "preprocessing.encoded_images",
             {"ExampleGen"} | RECORDS | MODULES,
-            {"ExampleGen", "Transform", "Embedder", "Predictor"},
+            {"ExampleGen", "Transform", "Evaluator"} | RUNNING,
         ),
         ("trainer.labels.multilabel", LEARNING, set()),
         ("trainer.fit", TRAINING, set()),
@@ -89,7 +93,7 @@ def recomputing(module: str) -> set[str]:
         ("trainer.backbones.resnet34", {"Backbone"} | TRAINING, set()),
         ("trainer.hub_callable", {"HubModule", "Embedder"} | TRAINING, {"Embedder"}),
         ("trainer.embed", {"Embedder"}, {"Embedder"}),
-        ("trainer.inputs", LEARNING | MODULES, {"Embedder", "Predictor"}),
+        ("trainer.inputs", LEARNING | MODULES, {"Evaluator"} | RUNNING),
         ("report.charts", {"Dashboard"}, set()),
         ("pipeline.graph", set(), set()),
     ],
