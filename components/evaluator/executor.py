@@ -66,10 +66,10 @@ class Executor(StageExecutor):
             predict = _predictor(input_dict, exec_properties, {CANDIDATE: paths[CANDIDATE]})
         return prediction_stage(input_dict, exec_properties, predict)
 
-    def run_share(self, input_dict: dict, exec_properties: dict[str, Any], index: int, of: int) -> None:
+    def run_share(self, stage: Stage[Any]) -> None:
         """Does a share of the predictions. If the serving version fails on one of them, the step itself decides."""
         try:
-            super().run_share(input_dict, exec_properties, index, of)
+            super().run_share(stage)
         except ServingModelError as fault:
             note(f"the serving version cannot be compared: {fault}")
 

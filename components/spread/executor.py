@@ -23,13 +23,6 @@ class StageExecutor(SpreadingExecutor):
     def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[Any]:
         """The stage, from artifacts and properties alone: the same tasks in the same order in every process."""
 
-    def run_share(self, input_dict: dict, exec_properties: dict[str, Any], index: int, of: int) -> None:
-        """Does one of several shares of the stage; what the shares leave, the step does itself.
-
-        Args:
-            input_dict: Input artifacts of the step.
-            exec_properties: Properties of the step.
-            index: Number of the share, from 0.
-            of: Number of shares.
-        """
-        self.run_stage(self.stage(input_dict, exec_properties).share(index, of))
+    def run_share(self, stage: Stage[Any]) -> None:
+        """Does a share of the stage in another process; what the shares leave, the step does itself."""
+        self.run_stage(stage)

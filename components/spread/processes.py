@@ -22,6 +22,11 @@ _GRACE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.2
 """How often the step looks whether it was asked to end."""
 
+_ADVICE = (
+    "If memory ran out, set beam.workers lower, or use a machine with more: each worker needs some for a model and its "
+    "batches. If not, the log has what the worker wrote last"
+)
+
 
 @contextmanager
 def kept() -> Iterator["Processes"]:
@@ -192,10 +197,7 @@ class _StageRun:
         for key, (task, done) in process.tasks.items():
             at = f"while it did the {self._stage.name} of {task.name}"
             if key in self._lost:
-                raise RunError(
-                    f"{worker} {at}, as did the one that tried before. Each worker needs memory for a model and its "
-                    "batches of its own: if memory ran out, set beam.workers lower, or use a machine with more memory"
-                )
+                raise RunError(f"{worker} {at}, as did the one that tried before. {_ADVICE}")
             note(f"{worker} {at}, which another worker does again")
             self._lost.add(key)
             self._report(-done)

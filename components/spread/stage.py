@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from hubline.core.shard_cache import ShardCache
@@ -66,10 +66,6 @@ class Stage(Generic[Task]):
         for task in self.tasks:
             firsts.setdefault(task.key, task)
         return list(firsts.values())
-
-    def share(self, index: int, of: int) -> "Stage[Task]":
-        """The part of one of several processes that build the same stage, each without knowing the others."""
-        return replace(self, tasks=self.distinct[index::of])
 
     def missing(self) -> list[Task]:
         """The distinct tasks whose result is not cached."""

@@ -38,7 +38,7 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -55,13 +55,6 @@ def test_what_is_cached_is_not_done_again_and_equal_shards_are_done_once(tmp_pat
     assert results(made) == first
     twice = Stage("a", "b", [Number(7), Number(8), Number(7, count=5)], Sleeping(), made.store, 1.0)
     assert twice.distinct == twice.missing() == [Number(7), Number(8)]
-
-
-def test_shares_are_all_tasks_and_no_task_twice(tmp_path: Path) -> None:
-    made = stage(tmp_path, Sleeping(), 11)
-    shares = [made.share(index, 3).tasks for index in range(3)]
-    assert [task.number for task in shares[1]] == [1, 4, 7, 10]
-    assert sorted(task.number for share in shares for task in share) == list(range(11))
 
 
 def test_tasks_in_threads_stop_at_the_first_error(tmp_path: Path) -> None:
@@ -152,10 +145,13 @@ def test_no_worker_outlives_the_step(tmp_path: Path, number: signal.Signals) -> 
         found = Path(f"/proc/{step.pid}/task/{step.pid}/children").read_text().split()
         return [int(pid) for pid in found if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
 
-    wait_for(lambda: len(list((tmp_path / "store").glob("*/*"))) == 2)  # both are at work
-    pids = workers()
-    assert len(pids) == 2
-    step.send_signal(number)
-    assert step.wait(30) != 0
-    wait_for(lambda: not any(map(is_alive, pids)), 10)
+    try:
+        wait_for(lambda: len(list((tmp_path / "store").glob("key*/*"))) == 2)  # both are at work
+        pids = workers()
+        assert len(pids) == 2
+        step.send_signal(number)
+        assert step.wait(60) != 0
+    finally:
+        step.kill()
+    wait_for(lambda: not any(map(is_alive, pids)))
     assert not list((tmp_path / "store").glob("*/complete"))

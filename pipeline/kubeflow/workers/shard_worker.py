@@ -54,7 +54,7 @@ def _run(job_path: str, index: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         executor = created(shares.executor, scratch, BeamArguments.of_environment())
         stage = executor.stage(given.inputs, given.properties)
-        executor.run_stage(replace(stage, tasks=shares.of(index, stage)))
+        executor.run_share(replace(stage, tasks=shares.of(index, stage)))
 
 
 if __name__ == "__main__":
