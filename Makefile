@@ -4,8 +4,9 @@ EXAMPLE := examples/digits
 NAME := hubline
 VARIANT := cpu
 STACK :=
+BEAM :=
 
-.PHONY: help setup run test test-fast test-both-stacks test-debian13 test-flink test-containers image bench lint format lock reference clean
+.PHONY: help setup run test test-fast test-both-stacks test-debian13 test-flink test-spark test-containers image bench lint format lock reference clean
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -32,8 +33,11 @@ test-both-stacks: setup  ## Run the tests that CI runs on the second stack: unit
 test-debian13:  ## Run all tests on the tfx-1.21 stack in a Debian 13 chroot made with debootstrap (as root)
 	@scripts/test-debian13
 
-test-flink: setup  ## Run the Beam runner tests on a real Flink as well (needs Java 17 and Maven)
-	@scripts/test-flink
+test-flink: setup  ## Run the examples on a Flink with two TaskManagers and compare with local runs (as root, needs Java 17 and Maven)
+	@BEAM=$(BEAM) scripts/test-flink
+
+test-spark: setup  ## Run the taxi example on a standalone Spark cluster and compare with a local run (as root, needs Java 17 and Maven)
+	@BEAM=$(BEAM) scripts/test-spark
 
 test-containers: setup  ## Run the digits example in containers with KFP's local runner and compare with a local run (as root, installs docker)
 	@scripts/test-containers

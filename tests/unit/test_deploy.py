@@ -3,17 +3,23 @@
 import re
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
+from typer.testing import CliRunner
 
+from hubline.pipeline.cli import app
+from tests.support.compiled import IMAGE
 from tests.support.manifests import DEPLOY, containers, faults, kustomized, named, read
 from tests.unit.test_packaging import locked
 
 FOLDERS = ["flink", "flink-volume", "spark", "spark-volume"]
 PYTHONS = {"tfx-1.16": "3.10", "tfx-1.21": "3.13"}
 PROJECT = DEPLOY.parent
+PAGE = PROJECT / "docs" / "beam.md"
 
 
 def beam_of(stack: str) -> str:
@@ -68,11 +74,18 @@ def test_one_version_of_beam_is_in_the_locks_the_manifests_and_the_tests() -> No
     assert container(spark, "job-server")["image"].endswith(f":beam-{of_manifests}")
     for name in ("spark/pom.xml", "../tests/flink/pom.xml"):
         assert f"<beam.version>{of_manifests}</beam.version>" in (DEPLOY / name).read_text()
-    assert f"ARG BEAM={of_manifests}\n" in (DEPLOY / "spark" / "Dockerfile").read_text()
+    for name in ("spark/Dockerfile", "dataflow/Dockerfile"):
+        assert f"ARG BEAM={of_manifests}\n" in (DEPLOY / name).read_text()
     pool = container(named(kustomized(DEPLOY / "flink"), "FlinkDeployment", "hubline-flink"), "worker-pool")
     assert pool["image"].endswith(":tfx-1.16-cpu"), "the image that has this Beam"
     both = f"{of_manifests} for tfx-1.16, {beam_of('tfx-1.21')} for tfx-1.21"
-    for name in ("flink/kustomization.yaml", "spark/kustomization.yaml", "spark/Dockerfile", "../docs/beam.md"):
+    for name in (
+        "flink/kustomization.yaml",
+        "spark/kustomization.yaml",
+        "spark/Dockerfile",
+        "dataflow/Dockerfile",
+        "../docs/beam.md",
+    ):
         assert both in (DEPLOY / name).read_text(), name
     for stack in PYTHONS:
         for variant in ("cpu", "gpu"):
@@ -118,8 +131,32 @@ def test_the_lines_of_the_page_reach_the_job_server_and_the_workers(engine: str)
     pool = container(objects, "worker-pool")
     port = pool["command"][-1].removeprefix("--service_port=")
     lines = f"job_endpoint: hubline-{engine}-jobs.hubline:{ports['jobs']}"
-    page = (PROJECT / "docs" / "beam.md").read_text()
+    page = PAGE.read_text()
     assert lines in page and f"environment_config: localhost:{port}" in page
+
+
+PAGE_LINES = re.findall(r"^ *```yaml\n( *beam:.*?)^ *```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lines", [each for each in PAGE_LINES if "hubline-" in each or "Dataflow" in each])
+def test_the_lines_of_the_page_make_a_file_that_compiles(lines: str, tmp_path: Path) -> None:
+    file = (PROJECT / "examples" / "taxi" / "pipeline.yaml").read_text()
+    file = file.replace("data/*.tfrecord.gz", "gs://bucket/taxi/*.tfrecord.gz")
+    file = file.replace("destination: serving", "destination: gs://bucket/serving")
+    path = tmp_path / "pipeline.yaml"
+    kubeflow = "kubeflow: {state: gs://bucket/state, pipeline_root: gs://bucket/runs}\n"
+    path.write_text(file + textwrap.dedent(lines) + kubeflow)
+    package = tmp_path / "package.yaml"
+    result = CliRunner().invoke(app, ["compile", str(path), "-o", str(package), "--image", IMAGE])
+    assert result.exit_code == 0, result.output
+    runner = re.search(r"runner: (\w+)", lines)
+    assert runner and f"--runner={runner[1]}" in package.read_text()
+
+
+def test_the_page_has_lines_for_each_engine() -> None:
+    for runner in ("FlinkRunner", "SparkRunner", "DataflowRunner"):
+        assert any(f"runner: {runner}" in each for each in PAGE_LINES)
 
 
 @pytest.mark.slow
