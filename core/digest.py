@@ -1,6 +1,8 @@
 """Digests of files and folders."""
 
 import hashlib
+import json
+from collections.abc import Iterable
 
 from hubline.core import storage
 from hubline.core.errors import UserError
@@ -34,3 +36,8 @@ def check_digest(path: str, found: str, sha256: str | None) -> None:
     """
     if sha256 is not None and found != sha256:
         raise UserError(f"{path}: its sha256 is {found}, but the pipeline file sets {sha256}")
+
+
+def words_digest(words: Iterable[str]) -> str:
+    """SHA-256 of words in their order."""
+    return hashlib.sha256(json.dumps(list(words)).encode()).hexdigest()

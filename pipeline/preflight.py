@@ -9,7 +9,7 @@ from hubline.core.config_errors import PlacedError
 from hubline.pipeline.config import AnyFile
 from hubline.pipeline.diagnostics import Diagnostic, PipelineFileError
 from hubline.pipeline.load import Reading, Source, read
-from hubline.pipeline.looks import columns, destinations, files, modules, records, sources
+from hubline.pipeline.looks import columns, destinations, files, modules, records, serving, sources
 from hubline.pipeline.looks.sample import Sample
 from hubline.pipeline.paths import Paths
 from hubline.pipeline.rules.rule import Rule, errors_of
@@ -23,7 +23,7 @@ _TO_TRAIN: tuple[Rule, ...] = (
     *sources.LOOKS_TO_TRAIN,
     *destinations.LOOKS_TO_TRAIN,
 )
-_DOUBTS: tuple[Rule, ...] = columns.DOUBTS
+_DOUBTS: tuple[Rule, ...] = (*columns.DOUBTS, *serving.DOUBTS)
 
 
 def check(

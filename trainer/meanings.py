@@ -4,8 +4,6 @@ Two models can have variables of the same name and shape whose rows stand for ot
 took them would begin with a model that is wrong.
 """
 
-import hashlib
-import json
 from collections.abc import Collection, Iterable
 
 import tensorflow as tf
@@ -13,6 +11,7 @@ import tensorflow_transform as tft
 
 from hubline.core import storage
 from hubline.core.config_base import Section
+from hubline.core.digest import words_digest
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.kinds.kind import CategoryKind
 from hubline.trainer.checkpoint_files import VARIABLES
@@ -60,7 +59,7 @@ class Meanings(Section):
         categories = {name: feature for name, feature in features.items() if isinstance(feature, CategoryKind)}
         return cls(
             words={
-                name: _digest(word.decode(errors="surrogateescape") for word in feature.words(name, transform))
+                name: words_digest(word.decode(errors="surrogateescape") for word in feature.words(name, transform))
                 for name, feature in categories.items()
                 if feature.has_words
             },
@@ -114,11 +113,7 @@ class Meanings(Section):
 def _classes(task: Task) -> str | None:
     answer = task.answer(tf.zeros([1, task.outputs]))
     return (
-        _digest(name.decode(errors="surrogateescape") for name in answer[CLASSES].numpy().ravel())
+        words_digest(name.decode(errors="surrogateescape") for name in answer[CLASSES].numpy().ravel())
         if CLASSES in answer
         else None
     )
-
-
-def _digest(words: Iterable[str]) -> str:
-    return hashlib.sha256(json.dumps(list(words)).encode()).hexdigest()

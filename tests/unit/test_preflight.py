@@ -1,5 +1,7 @@
 """What `hubline check` sees in data and paths before anything runs."""
 
+import hashlib
+import json
 import math
 import os
 import subprocess
@@ -8,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from hubline.components.example_gen.first_record import has_column, read_records
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.looks import sample as sample_module
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check, preflight
 from tests.support import example_data
 
 PIPELINE = """\
@@ -184,3 +187,37 @@ def test_folders_in_which_tensorflow_finds_no_model_are_refused(tmp_path: Path, 
     except (FileNotFoundError, tf.errors.OpError):
         read = False
     assert read == is_fine
+
+
+CHOICE = "{from: y, kind: class, classes: [a, b]}"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "classes", "label", "says"),
+    [
+        (["value"], None, CHOICE, "of kind regression, and this file has one of kind class"),
+        (["label", "score", "classes", "scores"], ["b", "a"], CHOICE, "other classes"),
+        (["label", "score", "classes", "scores"], ["a", "b"], CHOICE, None),
+        (["label", "score", "classes", "scores"], ["a", "b"], "{from: y, kind: class}", None),
+        (["logits"], None, "{from: y, kind: class}", None),
+    ],
+)  # fmt: skip
+def test_a_serving_model_that_answers_another_label_is_a_warning(
+    tmp_path: Path, outputs: list[str], classes: list[str] | None, label: str, says: str | None
+) -> None:
+    path = write(tmp_path, example_data.record(image=PHOTO, x=1, y=1))
+    path.write_text(path.read_text().replace("{from: y, kind: class}", label))
+    version = tmp_path / "serving" / "3"
+    (version / "assets.extra").mkdir(parents=True)
+    saved = saved_model_pb2.SavedModel()
+    signature = saved.meta_graphs.add().signature_def["predict"]
+    for output in outputs:
+        signature.outputs[output].name = f"{output}:0"
+    (version / "saved_model.pb").write_bytes(saved.SerializeToString())
+    digest = hashlib.sha256(json.dumps(classes).encode()).hexdigest() if classes else None
+    (version / "assets.extra" / "meanings.json").write_text(json.dumps({"classes": digest}))
+    _, _, warnings = check(path)
+    assert [(warning.line, warning.key) for warning in warnings] == ([(7, "serving.destination")] if says else [])
+    assert all(
+        f"{version}: the model in serving" in warning.message and says in warning.message for warning in warnings
+    )
