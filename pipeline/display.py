@@ -25,10 +25,12 @@ from hubline.preprocessing.feature_columns import clip_columns, image_columns, i
 from hubline.report.contents import PAGE
 
 _SHOWN_COLUMNS = 3
+_SECONDS_BETWEEN_LINES = 60.0
+"""Where the output is no terminal, between two lines about a step's progress."""
 
 
 class Display(logging.Handler):
-    """A live table of steps on a terminal, one line per step elsewhere; receives progress through `logging`."""
+    """A live table of steps on a terminal; elsewhere a line per step and minute. Progress comes through `logging`."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.INFO)
@@ -40,6 +42,7 @@ class Display(logging.Handler):
         self._started = 0.0
         self._progress: dict = {}
         self._pace = _Speed()
+        self._told = 0.0
         # Other output belongs in the log rather than above the table.
         self._live = Live(
             get_renderable=self._render,
@@ -70,6 +73,7 @@ class Display(logging.Handler):
 
     def started(self, step: str) -> None:
         self._current, self._started, self._progress, self._pace = step, time.monotonic(), {}, _Speed()
+        self._told = self._started
         if not self._console.is_terminal:
             self._console.print(f"{step} …")
 
@@ -88,6 +92,11 @@ class Display(logging.Handler):
             return
         self._progress = progress
         self._pace.add(progress)
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._told >= _SECONDS_BETWEEN_LINES:
+            self._told = now
+            text = _progress_text(progress, self._pace.seconds_left)
+            self._console.print(f"{self._current}: {text}", soft_wrap=True, highlight=False)
 
     def _render(self) -> RenderableType:
         if self._starting and self._current is None:

@@ -74,6 +74,24 @@ def test_elsewhere_each_step_is_a_line() -> None:
     assert console.file.getvalue().splitlines() == ["Trainer …", "Trainer done in 3.2 s"]  # type: ignore[attr-defined]
 
 
+def test_elsewhere_a_long_step_has_a_line_a_minute(monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("hubline.pipeline.display.time.monotonic", lambda: now[0])
+    console = Console(file=io.StringIO(), width=80)
+    with Display(console) as display:
+        display.started("Trainer")
+        for second in range(0, 150, 10):
+            now[0] = float(second)
+            values = {"epoch": 1 + second // 60, "loss": 0.5, "per_second": 20.0}
+            progress = {"done": 20 * second, "total": 6000, "unit": "examples", "values": values}
+            display.emit(logging.makeLogRecord({"progress": progress}))
+    assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "Trainer …",
+        "Trainer: 1,200 of 6,000 examples, 240 s left, epoch 2, loss 0.5, 20 examples per second",
+        "Trainer: 2,400 of 6,000 examples, 180 s left, epoch 3, loss 0.5, 20 examples per second",
+    ]
+
+
 def test_the_end_of_a_failed_run_names_step_error_and_log() -> None:
     console = Console(file=io.StringIO(), width=80)
     result = Result(
