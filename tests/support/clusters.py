@@ -58,7 +58,7 @@ class Cluster:
         )
 
     def get(self, path: str) -> Json:
-        return httpx.get(f"{self.page}/{path}", timeout=10).json()
+        return httpx.get(f"{self.page}/{path}", timeout=60).json()
 
 
 @contextmanager
