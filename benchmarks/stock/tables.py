@@ -45,7 +45,7 @@ def score(file: str, trained: str) -> dict[str, Any]:
     config, _ = load(Path(file))
     (label,) = config.label.columns
     examples = newest(trained, "ExampleGen", "examples")
-    splits = {split: rows(examples / f"Split-{split}") for split in ("train", "validation", "test")}
+    splits = {split: _decoded(rows(examples / f"Split-{split}")) for split in ("train", "validation", "test")}
     splits = {split: table[table[label].notna()] for split, table in splits.items()}
     inputs = [column for column in splits["train"] if column not in (label, "salt")]
     # A column without values in some split is still a column.
@@ -56,6 +56,12 @@ def score(file: str, trained: str) -> dict[str, Any]:
     fitted = [model.fit(x["train"], y["train"]) for model in _models(x["train"], config.label.kind == "regression")]
     best = max(fitted, key=lambda model: model.score(x["validation"], y["validation"]))
     return {"figures": {"score": float(best.score(x["test"], y["test"]))}}
+
+
+def _decoded(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with texts for bytes; missing ones stay missing."""
+    texts = table.select_dtypes(object).columns
+    return table.assign(**{column: table[column].str.decode("utf-8") for column in texts})
 
 
 def _models(train: pd.DataFrame, is_quantity: bool) -> list[Pipeline]:
@@ -78,7 +84,7 @@ def _models(train: pd.DataFrame, is_quantity: bool) -> list[Pipeline]:
 
 
 class _Texts(SimpleImputer):
-    """Missing texts as a category, and bytes as texts."""
+    """Missing texts as a category."""
 
     def __init__(self) -> None:
         super().__init__(strategy="constant", fill_value="")

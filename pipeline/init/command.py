@@ -40,6 +40,13 @@ OTHER_FILES = frozenset(
 )
 """Endings of files that often lie beside TFRecords but are something else."""
 
+CONVERTERS = {
+    "images": frozenset([".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"]),
+    "text": frozenset([".txt", ".md"]),
+    "video": frozenset([".gif", ".mp4", ".avi", ".mov", ".webm"]),
+}
+"""Endings of files in class folders, by the command of `hubline convert` that reads them."""
+
 
 def init(
     examples: str,
@@ -70,6 +77,7 @@ def init(
     """
     _refuse_output(output, overwrite, examples)
     _refuse_mixed_folder(examples)
+    _refuse_class_folders(examples)
     folder = output.absolute().parent
     module = None
     if hub is not None:
@@ -131,6 +139,21 @@ def _refuse_mixed_folder(examples: str) -> None:
             f"{examples}: every file in the folder would be data, but some are not TFRecords ({found}); "
             f"{'move those to another folder' if takes_others else pattern}"
         )
+
+
+def _refuse_class_folders(examples: str) -> None:
+    """Raises a UserError, with the command that converts them, if a folder holds nothing but folders of images or
+    texts, one per class."""
+    if is_remote(examples) or not Path(examples).is_dir():
+        return
+    held = [path for path in Path(examples).iterdir() if not path.name.startswith((".", "_"))]
+    if not held or not all(path.is_dir() for path in held):
+        return
+    endings = {path.suffix.lower() for each in held for path in each.iterdir() if path.is_file()}
+    command = next((command for command, some in CONVERTERS.items() if endings and endings <= some), None)
+    if command:
+        convert = shlex.join(["hubline", "convert", command, examples, "--output", "data"])
+        raise UserError(f"{examples}: holds folders of {command}, one per class; convert them first: {convert}")
 
 
 def _pattern_of(names: list[str]) -> str:

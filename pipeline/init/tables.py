@@ -28,11 +28,14 @@ class ConvertedTable:
 
 
 def tables_in(examples: str) -> list[Path]:
-    """The CSV, TSV or Parquet files that a path or glob names; none if it names anything else."""
+    """The CSV, TSV or Parquet files that a path, a folder or a glob names; none if it names anything else."""
     if is_remote(examples):
         return []
     path = Path(examples).expanduser()
-    found = [path] if path.is_file() else sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 (absolute patterns)
+    if path.is_dir():
+        found = sorted(each for each in path.iterdir() if not each.name.startswith((".", "_")))
+    else:
+        found = [path] if path.is_file() else sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 (absolute patterns)
     kinds = {_kind(each) for each in found}
     return found if len(kinds) == 1 and kinds <= {".csv", ".tsv", ".parquet"} else []
 

@@ -19,6 +19,7 @@ from hubline.core.errors import UserError
 from hubline.pipeline.cli import app
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.init.command import init
+from hubline.pipeline.init.tables import tables_in
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
 from tests.support.example_data import feature, labelled, random_image, record, write_tfrecord
@@ -239,6 +240,37 @@ def test_init_names_no_pattern_that_matches_other_files(tmp_path: Path) -> None:
     (tmp_path / "data" / "data.csv").write_text("x")
     with pytest.raises(UserError, match=r"\(1 \.csv\); move those to another folder"):
         init(str(tmp_path / "data"), None, None, tmp_path / "p.yaml", False, SILENT)
+
+
+@pytest.mark.parametrize(("ending", "command"), [("JPG", "images"), ("txt", "text"), ("mp4", "video")])
+def test_init_names_the_command_for_class_folders(tmp_path: Path, ending: str, command: str) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        (tmp_path / "all" / name / f"1.{ending}").touch()
+    with pytest.raises(UserError, match=f"convert them first: hubline convert {command} {tmp_path}/all --output data"):
+        init(str(tmp_path / "all"), None, None, tmp_path / "p.yaml", False, SILENT)
+
+
+def test_tables_are_known_by_their_endings(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.csv.gz", ".hidden"):
+        (tmp_path / "tables" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "tables" / name).touch()
+    both = [tmp_path / "tables" / "a.csv.gz", tmp_path / "tables" / "b.csv"]
+    assert tables_in(str(tmp_path / "tables")) == tables_in(f"{tmp_path}/tables/*.csv*") == both
+    assert tables_in(str(both[1])) == both[1:]
+    (tmp_path / "tables" / "c.parquet").touch()
+    assert (
+        not tables_in(str(tmp_path / "tables")) and not tables_in(f"{tmp_path}/none") and not tables_in("s3://b/a.csv")
+    )
+
+
+def test_a_table_that_needs_options_leads_to_the_command(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("when,label\n03/04/2024,1\n05/06/2024,0\n")
+    with pytest.raises(UserError) as error:
+        init(str(tmp_path / "a.csv"), None, None, tmp_path / "p.yaml", False, SILENT)
+    assert "--date-format when=DMY" in str(error.value)
+    assert f"hubline convert csv {tmp_path}/a.csv --output {tmp_path}/a-tfrecords\n" in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_the_penguins(tmp_path: Path, shared_data: Path) -> None:
