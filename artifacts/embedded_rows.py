@@ -4,6 +4,7 @@ from hubline.artifacts.examples import Manifest
 from hubline.core import storage
 from hubline.core.config_base import Section
 from hubline.core.counts import hold
+from hubline.core.garbage import collecting_later
 from hubline.trainer.embeddings import CachedVectors
 
 _FILE = "rows.json"
@@ -77,9 +78,9 @@ class EmbeddedRows(Section):
             hold(f"the rows of the split '{split}', with the records that don't decode", rows, records)
 
     def write(self, uri: str) -> None:
-        storage.write_text(f"{uri}/{_FILE}", self.model_dump_json(indent=2))
+        storage.write_text(f"{uri}/{_FILE}", self.to_property())
 
     @classmethod
     def read(cls, uri: str) -> "EmbeddedRows":
-        with storage.open_binary(f"{uri}/{_FILE}") as file:
-            return cls.model_validate_json(file.read())
+        with collecting_later():
+            return cls.model_validate_json(storage.read_bytes(f"{uri}/{_FILE}"))

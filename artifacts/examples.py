@@ -7,6 +7,7 @@ from itertools import accumulate
 from hubline.artifacts.splits import ALL, SPLITS
 from hubline.core import storage
 from hubline.core.config_base import Section
+from hubline.core.garbage import collecting_later
 
 _FILE = "manifest.json"
 
@@ -96,7 +97,10 @@ class Manifest(Section):
     @property
     def left_out(self) -> dict[str, LeftOut]:
         """Records left out, by split; splits that lost none are missing."""
-        totals = {split: sum((shard.left_out for shard in self.of(split)), LeftOut()) for split in self.splits}
+        lost = [shard for shard in self.shards if shard.left_out.total]
+        totals = {
+            split: sum((shard.left_out for shard in lost if shard.split == split), LeftOut()) for split in self.splits
+        }
         return {split: left_out for split, left_out in totals.items() if left_out.total}
 
     @property
@@ -109,10 +113,10 @@ class Manifest(Section):
         return [shard for shard in self.shards if shard.split == split]
 
     def write(self, uri: str) -> None:
-        storage.write_text(f"{uri}/{_FILE}", self.model_dump_json(indent=2))
+        storage.write_text(f"{uri}/{_FILE}", self.to_property())
 
     @classmethod
     def read(cls, uri: str) -> "Manifest":
         """Reads the manifest of an Examples artifact that Hubline's ExampleGen wrote."""
-        with storage.open_binary(f"{uri}/{_FILE}") as file:
-            return cls.model_validate_json(file.read())
+        with collecting_later():
+            return cls.model_validate_json(storage.read_bytes(f"{uri}/{_FILE}"))

@@ -8,6 +8,7 @@ import hashlib
 from hubline.artifacts.pins import PinnedFiles
 from hubline.core import storage
 from hubline.core.errors import RunError
+from hubline.core.garbage import collecting_later
 
 
 def digest_of(files: PinnedFiles) -> str:
@@ -38,7 +39,8 @@ def read(digest: str, folder: str) -> PinnedFiles:
         raise RunError(f"{path}: the list of the data files is missing; run again from the start") from error
     if hashlib.sha256(content).hexdigest() != digest:
         raise RunError(f"{path}: the list of the data files is damaged; remove this file and run again from the start")
-    return PinnedFiles.model_validate_json(content)
+    with collecting_later():
+        return PinnedFiles.model_validate_json(content)
 
 
 def _content(files: PinnedFiles) -> bytes:

@@ -1,6 +1,7 @@
-"""An S3 server on loopback whose bucket only exists as a listing, so that a hundred thousand objects cost nothing.
+"""An S3 server on loopback that counts requests and delays its answers, as a server far away does.
 
-It answers ListObjectsV2 as Amazon does, a thousand objects a page, and HEAD; objects have no content.
+Its bucket may begin as a mere listing, so that a hundred thousand objects cost nothing. ListObjectsV2 gives a thousand
+objects a page, as Amazon's does. Objects that are written have their content.
 """
 
 import threading
@@ -22,13 +23,13 @@ KEYS = {
 }
 """Credentials that the server takes."""
 SIZE = 100 << 20
-"""Size of every object in bytes."""
+"""Size in bytes of every object that was not written."""
 _PAGE = 1000
 _WRITTEN = "2026-11-30T03:00:00.{}Z"
 
 
 class ListedBucket:
-    """The listing, and the requests that the server got."""
+    """The objects, and the requests that the server got."""
 
     def __init__(self, keys: Sequence[str], latency: float = 0.0) -> None:
         """Makes a bucket.
@@ -39,23 +40,39 @@ class ListedBucket:
         """
         self._keys = sorted(keys)
         self._latency = latency
+        self._written: dict[str, bytes] = {}
+        self._lock = threading.Lock()
         self.requests: list[str] = []
 
-    def answer(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and content of an answer."""
+    def answer(self, method: str, path: str, content: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and content of the answer to a request."""
         self.requests.append(f"{method} {path}")
         time.sleep(self._latency)
         url = urlsplit(path)
         key = unquote(url.path).removeprefix(f"/{BUCKET}").strip("/")
-        if not key and "list-type" in url.query:
-            asked = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
-            return 200, {}, self._page(asked).encode()
-        place = bisect_left(self._keys, key)
-        if key and self._keys[place : place + 1] != [key]:
-            return 404, {}, b""
-        # The same object as in the listing, but its time is in whole seconds.
-        headers = {"ETag": _etag(key), "Last-Modified": "Mon, 30 Nov 2026 03:00:00 GMT", "Content-Length": str(SIZE)}
-        return 200, headers, b""
+        with self._lock:
+            place = bisect_left(self._keys, key)
+            is_there = self._keys[place : place + 1] == [key]
+            if not key and "list-type" in url.query:
+                asked = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+                return 200, {}, self._page(asked).encode()
+            if method == "PUT":
+                self._written[key] = content
+                if not is_there:
+                    self._keys.insert(place, key)
+            elif method == "DELETE" and is_there:
+                del self._keys[place]
+                self._written.pop(key, None)
+            elif key and not is_there:
+                return 404, {}, b"<Error><Code>NoSuchKey</Code></Error>" if method == "GET" else b""
+            # The same object as in the listing, but its time is in whole seconds.
+            headers = {"ETag": _etag(key), "Last-Modified": "Mon, 30 Nov 2026 03:00:00 GMT"}
+            if method == "HEAD":
+                headers["Content-Length"] = str(self._size(key))
+            return 200, headers, self._written.get(key, b"") if method == "GET" else b""
+
+    def _size(self, key: str) -> int:
+        return len(self._written[key]) if key in self._written else SIZE
 
     def _page(self, asked: dict[str, str]) -> str:
         prefix, delimiter = asked.get("prefix", ""), asked.get("delimiter", "")
@@ -69,7 +86,7 @@ class ListedBucket:
                 entries.append(f"<CommonPrefixes><Prefix>{escape(folder)}</Prefix></CommonPrefixes>")
                 place = bisect_left(self._keys, folder[:-1] + chr(ord(folder[-1]) + 1))
             else:
-                entries.append(_entry(key))
+                entries.append(_entry(key, self._size(key)))
                 place += 1
         more = place < len(self._keys) and self._keys[place].startswith(prefix)
         token = f"<NextContinuationToken>{escape(self._keys[place])}</NextContinuationToken>" if more else ""
@@ -86,11 +103,11 @@ def _etag(key: str) -> str:
     return f'"{md5(key.encode()).hexdigest()}"'
 
 
-def _entry(key: str) -> str:
+def _entry(key: str, size: int) -> str:
     written = _WRITTEN.format(f"{len(key) % 1000:03d}")  # MinIO lists fractions of seconds
     return (
         f"<Contents><Key>{escape(key)}</Key><LastModified>{written}</LastModified><ETag>{escape(_etag(key))}</ETag>"
-        f"<Size>{SIZE}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+        f"<Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
     )
 
 
@@ -100,19 +117,18 @@ def serving(bucket: ListedBucket) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or each answer would wait for the client's acknowledgement
 
         def do_GET(self) -> None:
-            self._answer(*bucket.answer("GET", self.path))
-
-        def do_HEAD(self) -> None:
-            self._answer(*bucket.answer("HEAD", self.path))
-
-        def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, headers, content = bucket.answer(self.command, self.path, sent)
             self.send_response(status)
             for name, value in ({"Content-Length": str(len(content))} | headers).items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
+
+        do_HEAD = do_PUT = do_DELETE = do_GET
 
         def log_message(self, *_: object) -> None:
             pass
