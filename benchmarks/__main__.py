@@ -19,6 +19,7 @@ from benchmarks import (
     input_path,
     memory,
     photographs,
+    scale,
     spans,
     tables,
     taxi,
@@ -43,6 +44,7 @@ MEASURES = {
         housing,
         tables,
         photographs,
+        scale,
     )
 }
 

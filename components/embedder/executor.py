@@ -22,6 +22,7 @@ from hubline.components.spread.stage import Stage
 from hubline.components.spread.weights import EMBEDDED
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
+from hubline.core.concurrency import in_order
 from hubline.core.config_base import read_sections
 from hubline.core.digest import tree_digest
 from hubline.core.errors import DataError
@@ -58,7 +59,7 @@ class Executor(StageExecutor):
 
         work = _Work(input_dict, exec_properties)
         self.run_stage(work.stage())
-        made = [work.link(shard, artifact) for shard in work.manifest.shards]
+        made = list(in_order(lambda shard: work.link(shard, artifact), work.manifest.shards))
         rows = EmbeddedRows(
             files=tuple(file for file, _ in made),
             sizes=dict(ChainMap(*(sizes for _, sizes in made))),

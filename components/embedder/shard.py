@@ -77,5 +77,4 @@ def link_rows(store: str, task: EmbedTask, target: str) -> EmbedResult:
     """Puts the rows of a finished task at a path."""
     found = ShardCache(store).find(task.key)
     storage.link(f"{found}/{_ROWS}", target)
-    with storage.open_binary(f"{found}/{_EMBEDDED}") as file:
-        return EmbedResult.model_validate_json(file.read())
+    return EmbedResult.model_validate_json(storage.read_bytes(f"{found}/{_EMBEDDED}"))

@@ -32,6 +32,7 @@ from hubline.components.spread.stage import Stage
 from hubline.components.spread.weights import INGESTED
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
+from hubline.core.concurrency import in_order
 from hubline.core.shard_cache import ShardCache, key
 
 _AT_ONCE = min(8, os.cpu_count() or 1)
@@ -62,7 +63,7 @@ class Executor(SpreadingExecutor):
         total = quarantined_records + sum(part.count for result in results for part in result.ingested.parts)
         refuse_too_many(quarantined_records, total, bad_records.max_fraction, _set_aside(results))
         manifest = Manifest(
-            shards=tuple(chain.from_iterable(_link(result, artifact) for result in results)),
+            shards=tuple(chain.from_iterable(in_order(lambda result: _linked(result, artifact), results))),
             images=contract.images,
             masks=contract.masks,
             quarantined=quarantined_records,
@@ -89,7 +90,7 @@ class Executor(SpreadingExecutor):
             for task in _tasks(exec_properties, bad_records, selection, None)
         ]
         self._run("hashes", exec_properties["store"], tasks)
-        found = (np.frombuffer(_bytes(f"{store.find(task.key)}/{HASHES_FILE}"), np.int64) for task in tasks)
+        found = in_order(lambda task: np.frombuffer(_hashes(store, task), np.int64), tasks)
         return bound_of_count(found, take.records)
 
     def _run(self, name: str, store: str, tasks: Sequence[Task]) -> None:
@@ -127,7 +128,7 @@ def _are_not_split(tasks: Sequence[Task]) -> bool:
 
 
 def _results(store: ShardCache, tasks: Sequence[Task]) -> list[Result]:
-    results = [result for task in tasks for result in _results_of(store, task)]
+    results = list(chain.from_iterable(in_order(lambda task: _results_of(store, task), tasks)))
     totals = Counter(result.group for result in results)
     numbers: dict[str, Iterator[int]] = defaultdict(count)
     return [
@@ -135,31 +136,27 @@ def _results(store: ShardCache, tasks: Sequence[Task]) -> list[Result]:
     ]
 
 
-def _results_of(store: ShardCache, task: Task) -> Iterator[Result]:
+def _results_of(store: ShardCache, task: Task) -> list[Result]:
     folder = store.find(task.key)
     if folder is None:
         raise RuntimeError(f"{task.jobs[0].file.path}: no result in the store")
-    for name, ingested in BY_FOLDER.validate_json(_text(f"{folder}/{INGESTED_FILE}")).items():
-        yield Result(task.jobs[0].group, name, f"{folder}/{name}", ingested)
+    by_folder = BY_FOLDER.validate_json(storage.read_bytes(f"{folder}/{INGESTED_FILE}"))
+    return [Result(task.jobs[0].group, name, f"{folder}/{name}", ingested) for name, ingested in by_folder.items()]
 
 
-def _text(path: str) -> str:
-    return _bytes(path).decode()
+def _hashes(store: ShardCache, task: Task) -> bytes:
+    return storage.read_bytes(f"{store.find(task.key)}/{HASHES_FILE}")
 
 
-def _bytes(path: str) -> bytes:
-    with storage.open_binary(path) as file:
-        return file.read()
-
-
-def _link(result: Result, artifact: Any) -> Iterator[ShardFile]:
+def _linked(result: Result, artifact: Any) -> list[ShardFile]:
     """Links a result's files into the artifact."""
-    ingested = result.ingested
+    ingested, shards = result.ingested, []
     for part in ingested.parts:
         folder = artifact_utils.get_split_uri([artifact], part.split)
         name = f"data-{result.name}{'.gz' if ingested.compression == 'GZIP' else ''}"
         storage.link(f"{result.folder}/{part.split}", f"{folder}/{name}")
-        yield ShardFile(name=name, **part.model_dump())
+        shards.append(ShardFile(name=name, **part.model_dump()))
+    return shards
 
 
 def _link_quarantine(results: Sequence[Result], artifact: Any) -> None:

@@ -14,6 +14,7 @@ from hubline.components.statistics_gen.columns import SourceFacts, refuse_mixed_
 from hubline.components.statistics_gen.shard import Shard, accumulate, facts_of, merged
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
+from hubline.core.concurrency import in_order
 
 
 class Executor(StageExecutor):
@@ -61,8 +62,8 @@ class Executor(StageExecutor):
         pairs = list(zip(_files(manifest), stage.tasks, strict=True))
         described = [
             SourceFacts(file.split, origin.file, facts)
-            for file, shard in pairs
-            for origin, facts in zip(file.origins, facts_of(shard), strict=True)
+            for file, of_file in zip(_files(manifest), in_order(facts_of, stage.tasks), strict=True)
+            for origin, facts in zip(file.origins, of_file, strict=True)
         ]
         refuse_mixed_types(described)
         statistics = artifact_utils.get_single_instance(output_dict["statistics"])

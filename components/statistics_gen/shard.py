@@ -4,6 +4,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow
@@ -16,12 +17,14 @@ from hubline.components.adapters import tfdv
 from hubline.components.statistics_gen.columns import ColumnFacts, FileFacts, are_mixed
 from hubline.core import storage, typed_json
 from hubline.core.adapters.tfx_bsl import ExampleDecoder
+from hubline.core.concurrency import in_order
 from hubline.core.counts import hold
 from hubline.core.shard_cache import ShardCache, key
 from hubline.core.tfrecords import compression_of
 
 _ACCUMULATORS, _FACTS = "accumulators.json", "columns.json"
 _BY_FILE = TypeAdapter(list[FileFacts])
+_MERGED_AT_ONCE = 64  # shards
 _BATCH = 256  # records per batch; small enough for images of some megabytes
 _KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes"}
 _KIND_OF_ARROW = {
@@ -87,20 +90,31 @@ def facts_of(shard: Shard) -> list[FileFacts]:
     return _BY_FILE.validate_json(_load(shard, _FACTS))
 
 
-def merged(shards: Sequence[Shard]) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """Merged statistics of accumulated shards. Each column must have a single type."""
+def merged(shards: Sequence[Shard], at_once: int = _MERGED_AT_ONCE) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """Merged statistics of accumulated shards. Each column must have a single type.
+
+    Args:
+        shards: The shards.
+        at_once: Number of shards whose accumulators are in memory.
+    """
     generators = tfdv.generators()
-    by_shard = [typed_json.load(_load(shard, _ACCUMULATORS), tfdv.ACCUMULATOR_CLASSES) for shard in shards]
-    accumulators = [
-        generator.merge_accumulators([loaded[index] for loaded in by_shard])
-        for index, generator in enumerate(generators)
-    ]
+    contents = in_order(partial(_load, name=_ACCUMULATORS), shards)
+    loaded = (typed_json.load(content, tfdv.ACCUMULATOR_CLASSES) for content in contents)
+    merged_so_far: list[list[Any]] = []
+    while batch := list(itertools.islice(loaded, at_once)):
+        by_shard = [*merged_so_far, *batch]
+        merged_so_far = [
+            [
+                generator.merge_accumulators([accumulators[index] for accumulators in by_shard])
+                for index, generator in enumerate(generators)
+            ]
+        ]
+    (accumulators,) = merged_so_far
     return tfdv.extract(accumulators, generators)
 
 
 def _load(shard: Shard, name: str) -> bytes:
-    with storage.open_binary(f"{ShardCache(shard.store).find(shard.key)}/{name}") as file:
-        return file.read()
+    return storage.read_bytes(f"{ShardCache(shard.store).find(shard.key)}/{name}")
 
 
 def _described(shard: Shard, report: Callable[[int], None]) -> tuple[list[Any], list[FileFacts]]:

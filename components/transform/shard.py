@@ -9,12 +9,12 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from hubline.components.transform.config import TransformConfig
 from hubline.core import storage, typed_json
+from hubline.core.concurrency import in_order
 from hubline.core.counts import hold
 from hubline.core.shard_cache import ShardCache, key
 from hubline.core.shard_dataset import read_file
 from hubline.preprocessing.accumulators import (
     ACCUMULATORS,
-    Accumulator,
     DocumentFrequency,
     NumberStatistics,
     QuantileSketches,
@@ -121,8 +121,8 @@ def answers(shards: Sequence[Shard], folder: str) -> AnalysisResults:
     """
     questions = _pass(shards[0].config, shards[0].schema).questions
     known = accumulators(questions)
-    for shard in shards:
-        for name, other in _load(shard).items():
+    for content in in_order(_load, shards):
+        for name, other in typed_json.load(content, ACCUMULATORS).items():
             known[name].merge(other)
     found = AnalysisResults(moments={}, quantiles={}, vocabularies={})
     words: dict[str, list[bytes]] = {}
@@ -144,6 +144,5 @@ def answers(shards: Sequence[Shard], folder: str) -> AnalysisResults:
     return found
 
 
-def _load(shard: Shard) -> dict[str, Accumulator]:
-    with storage.open_binary(f"{ShardCache(shard.store).find(shard.key)}/{_FILE}") as file:
-        return typed_json.load(file.read(), ACCUMULATORS)
+def _load(shard: Shard) -> bytes:
+    return storage.read_bytes(f"{ShardCache(shard.store).find(shard.key)}/{_FILE}")

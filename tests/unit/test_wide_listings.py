@@ -11,6 +11,7 @@ from hubline.components.config.splits import PatternSplit
 from hubline.components.pin.find import find
 from hubline.components.pin.snapshot import pin_files
 from hubline.core import storage
+from hubline.core.shard_cache import ShardCache
 
 COUNT = 3_000
 PAGES = COUNT // 1000
@@ -80,3 +81,16 @@ def test_memory_for_a_file_is_small_enough_for_a_hundred_thousand(served) -> Non
     added = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert len(pinned.by_split["all"]) == COUNT
     assert added * (100_000 / COUNT) < 1 << 30
+
+
+@pytest.mark.slow
+def test_an_entry_of_the_shard_cache_is_found_by_two_requests_however_many_files_it_has(served) -> None:
+    bucket, cache = served([]), ShardCache(f"s3://{BUCKET}/store")
+    for count in (1, 20):
+        with cache.making(f"{count}") as folder:
+            for number in range(count):
+                storage.write_bytes(f"{folder}/{number}", b"rows")
+        bucket.requests.clear()
+        assert cache.find(f"{count}") and len(bucket.requests) == 2
+    bucket.requests.clear()
+    assert cache.find("none") is None and len(bucket.requests) == 1
