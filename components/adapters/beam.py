@@ -4,8 +4,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from apache_beam.runners.worker import worker_pool_main
+
+
+def job_id(result: Any) -> str | None:
+    """Id of a submitted job at its job server. Private: the attribute of portable runners' results."""
+    return getattr(result, "_job_id", None)
 
 
 def serve_workers(arguments: Sequence[str]) -> None:

@@ -6,12 +6,14 @@ from math import isfinite
 from typing import Any
 
 import tensorflow_model_analysis as tfma
-from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_model_analysis.proto import config_pb2
+from tfx_bsl.public import tfxio
 
 from hubline.artifacts.decision import OVERALL, SliceMetrics
 from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, PredictionsMetadata
 from hubline.components.config.evaluation import Evaluation, Threshold
+from hubline.components.engine_jobs.pipeline import pipeline_on
+from hubline.components.engine_jobs.probe import Places
 from hubline.trainer.labels.parts import TRAINING
 from hubline.trainer.metric_names import Metric, MetricName
 
@@ -39,13 +41,20 @@ def analyse(
     Returns:
         Metrics over all records, followed by those of each slice, sorted by name.
     """
-    tfma.run_model_analysis(
-        eval_config=eval_config(models, evaluation, predicted),
-        data_location=predictions,
-        file_format="tfrecords",
-        output_path=output,
-        pipeline_options=PipelineOptions(list(beam_args)),
-    )
+    # As `tfma.run_model_analysis` does, but for the pipeline, which may run as a job on an engine.
+    records = tfxio.TFExampleRecord(predictions, raw_record_column_name=tfma.ARROW_INPUT_COLUMN)
+    with pipeline_on(beam_args, "metrics", Places(written=(output,))) as pipeline:
+        (
+            pipeline
+            | "Predictions" >> records.BeamSource()
+            | "Metrics"
+            >> tfma.ExtractEvaluateAndWriteResults(
+                eval_config=eval_config(models, evaluation, predicted),
+                display_only_data_location=predictions,
+                display_only_file_format="tfrecords",
+                output_path=output,
+            )
+        )
     return sorted(_read(output, models), key=lambda found: (found.slice != OVERALL, found.slice))
 
 

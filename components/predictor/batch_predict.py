@@ -51,7 +51,7 @@ class Task:
     @property
     def name(self) -> str:
         """The first file."""
-        return self.shard[0].input
+        return self.shard[0].path
 
     @property
     def count(self) -> int:

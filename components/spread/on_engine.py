@@ -1,6 +1,7 @@
 """Tasks on a Beam engine: Create | Reshuffle | ParDo."""
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,15 +11,21 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
+from hubline.components.engine_jobs.pipeline import pipeline_on
+from hubline.components.engine_jobs.probe import Places
 from hubline.components.spread.failure import Failure
-from hubline.components.spread.stage import Stage, Task
+from hubline.components.spread.stage import Report, Stage, Task
 from hubline.core import storage
+from hubline.core.shard_cache import ShardCache
+
+_LOOK_UPS = 32
+"""Entries of the cache that are looked up every few seconds."""
 
 NAMESPACE = "hubline"
 """Of the Beam counter that counts what is done, named after the unit of the stage."""
 
 
-def run(stage: Stage[Task], tasks: Sequence[Task], arguments: Sequence[str], failures: str) -> None:
+def run(stage: Stage[Task], tasks: Sequence[Task], arguments: Sequence[str], failures: str, report: Report) -> None:
     """Does tasks on an engine.
 
     Args:
@@ -27,12 +34,15 @@ def run(stage: Stage[Task], tasks: Sequence[Task], arguments: Sequence[str], fai
         arguments: Beam arguments.
         failures: Folder in which workers leave their errors: runners wrap exceptions, and some pass on nothing but a
             text of their own.
+        report: The progress.
 
     Raises:
         UserError: the error of a task.
+        RunError: if the engine or its workers can't do the tasks.
     """
+    places = Places(read=tuple(task.name for task in tasks), written=(stage.store, failures))
     try:
-        with beam.Pipeline(argv=list(arguments)) as pipeline:
+        with pipeline_on(arguments, stage.name, places, _Finished(stage, tasks, report)) as pipeline:
             (
                 pipeline
                 | "Shards" >> beam.Create(list(tasks))
@@ -47,6 +57,21 @@ def run(stage: Stage[Task], tasks: Sequence[Task], arguments: Sequence[str], fai
                 with storage.open_binary(f"{failures}/{name}") as file:
                     raise Failure.model_validate_json(file.read()).error() from error
         raise
+
+
+class _Finished:
+    """Finds out which tasks are done by looking for their results, a few at a time."""
+
+    def __init__(self, stage: Stage[Task], tasks: Sequence[Task], report: Report) -> None:
+        self._cache, self._waiting, self._report = ShardCache(stage.store), deque(tasks), report
+
+    def __call__(self) -> None:
+        for _ in range(min(len(self._waiting), _LOOK_UPS)):
+            task = self._waiting.popleft()
+            if self._cache.find(task.key):
+                self._report(task.count)
+            else:
+                self._waiting.append(task)
 
 
 class _Do(beam.DoFn):

@@ -30,7 +30,7 @@ def run_stage(stage: Stage[Task], arguments_for: Callable[[Work], list[str]], sc
     workers = local_workers(arguments)
     report = Progress(stage, missing)
     if workers is None:
-        on_engine.run(stage, missing, arguments, f"{scratch}/{_FAILURES}")
+        on_engine.run(stage, missing, arguments, f"{scratch}/{_FAILURES}", report)
     elif workers == 1 or (stage.runs_models and _has_gpu()):
         _run_here(stage, missing, report)
     else:

@@ -16,6 +16,7 @@ CONVERTED = "`hubline convert` reads a user's files on this machine and writes T
 RUN = "the folder of a local run, which is on this machine: a lock, TFX's artifacts and ML Metadata need a disk"
 
 REASONS = {
+    "components/engine_jobs/on_worker.py": SOURCE,
     "components/example_gen/first_record.py": "`hubline check` looks at local data only",
     "components/example_gen/small_files.py": TEMPORARY,
     "components/hub_module/archive.py": "an archive on this machine, downloaded if necessary",
