@@ -76,7 +76,7 @@ def _disk(path: str) -> str:
     if is_remote(path):
         url = urlsplit(path)
         return f"{url.scheme}://{url.netloc}"
-    return _mount(Path(path).parent)
+    return _mount(Path(path).absolute().parent)
 
 
 @cache

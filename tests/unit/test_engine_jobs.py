@@ -1,9 +1,11 @@
 """Jobs on a Beam engine: what a worker is asked before the first, cancelling, what is told, and why a job failed."""
 
+import json
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,14 @@ from hubline.components.engine_jobs.engine import Engine
 from hubline.components.engine_jobs.failures import explained
 from hubline.components.engine_jobs.job import JobPipeline
 from hubline.components.engine_jobs.probe import Places, ask_a_worker
+from hubline.components.spread import on_engine
+from hubline.components.spread.stage import Stage
 from hubline.core import interruption
-from hubline.core.errors import RunError
+from hubline.core.errors import DataError, RunError
+from hubline.core.shard_cache import ShardCache
 from tests.support.flink_rest import FlinkRest
 from tests.support.job_server import StuckJobs, beams_job_server
+from tests.support.stages import FILE, Number, Refusing, Sleeping
 
 POOL = "localhost:50000"
 
@@ -180,6 +186,49 @@ def test_a_silent_job_server_counts_as_lost(monkeypatch: pytest.MonkeyPatch) -> 
     jobs = StuckJobs(silent=True)
     with jobs.serving(), pytest.raises(RunError, match=r"was lost while the job \S+ ran \(silent for \d+ s\)"):
         stuck(engine(jobs.port))
+
+
+# Shards
+
+
+@dataclass(frozen=True)
+class Shard(Number):
+    """A task whose shard is a file."""
+
+    folder: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.folder}/shard-{self.number}"
+
+
+@pytest.mark.slow
+def test_shards_on_an_engine_are_done_and_their_errors_arrive_as_they_are(beams: int, tmp_path: Path) -> None:
+    tasks = [Shard(number, folder=str(tmp_path)) for number in range(5)]
+    for task in tasks:
+        Path(task.name).touch()
+    arguments = engine(beams, "LOOPBACK").arguments
+
+    def run(fill: Any, store: str) -> None:
+        stage = Stage("squares", "shards", tasks, fill, f"{tmp_path}/{store}", 1.0)
+        on_engine.run(stage, stage.missing(), arguments, f"{tmp_path}/failures", lambda more: None)
+
+    with pytest.raises(DataError, match=r"^record 3 is bad$"):
+        run(Refusing(3, DataError("record 3 is bad")), "refusing")
+    run(Sleeping(), "store")
+    cache = ShardCache(f"{tmp_path}/store")
+    found = [json.loads(Path(f"{cache.find(task.key)}/{FILE}").read_text())["square"] for task in tasks]
+    assert found == [0, 1, 4, 9, 16]
+    Path(tasks[0].name).unlink()
+    probe.forget()
+    with pytest.raises(RunError, match=rf"can't read {tasks[0].name}: FileNotFoundError"):
+        on_engine.run(
+            Stage("squares", "shards", tasks[:1], Sleeping(), f"{tmp_path}/other", 1.0),
+            tasks[:1],
+            arguments,
+            f"{tmp_path}/failures",
+            lambda more: None,
+        )
 
 
 # Why a job failed
