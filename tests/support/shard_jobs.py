@@ -18,15 +18,18 @@ IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
 def attempt_of(pod: Json) -> int:
     """How often a pod with this index has failed before."""
     annotations = pod["metadata"]["annotations"]
-    return int(annotations[FAILURES]) + int(annotations[IGNORED])
+    return int(annotations[FAILURES]) + int(annotations.get(IGNORED, 0))
 
 
-def decided(spec: Json, pods: Sequence[Json]) -> tuple[str | None, dict[int, dict[str, str]], str]:
+def decided(
+    spec: Json, pods: Sequence[Json], deleted: Mapping[int, int]
+) -> tuple[str | None, dict[int, dict[str, str]], str]:
     """What the controller does next.
 
     Args:
         spec: Spec of the Job.
         pods: Its pods, oldest first.
+        deleted: Number of pods with each index that were deleted, which counts as a failure.
 
     Returns:
         Message of the Job's failure, or None; the annotations of each pod to create, by index; and `failedIndexes`.
@@ -41,11 +44,12 @@ def decided(spec: Json, pods: Sequence[Json]) -> tuple[str | None, dict[int, dic
         if "FailJob" in actions:
             name = ended[actions.index("FailJob")]["metadata"]["name"]
             return f"Container tensorflow for pod {name} failed, matching FailJob rule", {}, ""
-        counted = sum(action != "Ignore" for action in actions)
+        counted = sum(action != "Ignore" for action in actions) + deleted.get(index, 0)
         if counted > spec["backoffLimitPerIndex"]:
             failed.append(index)
         elif all(phase == "Failed" for phase in phases):
-            create[index] = {FAILURES: str(counted), IGNORED: str(len(actions) - counted)}
+            ignored = actions.count("Ignore")
+            create[index] = {FAILURES: str(counted)} | ({IGNORED: str(ignored)} if ignored else {})
     if len(failed) > spec["maxFailedIndexes"]:
         return "Job has exceeded the specified maximal number of failed indexes", {}, ",".join(map(str, failed))
     return None, create, ""

@@ -8,6 +8,7 @@ one step before each read of a job; the kubelet before each list of pods.
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -128,6 +129,8 @@ class TrainingCluster:
     """Pods whose logs were read."""
     vanished: set[str] = field(default_factory=set)
     """Jobs of which a pod was deleted."""
+    lost: Counter[int] = field(default_factory=Counter)
+    """Number of pods that were deleted, by index."""
     numbers: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -289,7 +292,7 @@ class TrainingCluster:
     def _reconcile_shards(self, job: Json) -> None:
         name, spec = job["metadata"]["name"], job["spec"]
         pods = [pod for pod in self.workers if pod["metadata"]["labels"]["hubline-job"] == name]
-        failed, create, indexes = shard_jobs.decided(spec, pods)
+        failed, create, indexes = shard_jobs.decided(spec, pods, self.lost)
         for index, annotations in create.items():
             self._create_pod(job, spec, index, spec["completions"], annotations)
         if failed:
@@ -370,6 +373,7 @@ class TrainingCluster:
             script.vanishes = False
             self._delete_pod(pod)
             self.vanished.add(pod["metadata"]["labels"]["hubline-job"])
+            self.lost[index_of(pod)] += 1
         elif ended := self.kubelet.terminated(pod):
             phase = "Failed" if ended["exitCode"] else "Succeeded"
             pod["status"] = self._containers(phase, {"terminated": ended}) | script.status

@@ -50,18 +50,19 @@ class ShardWatch(Watch):
             self._failures[pod.uid] = failure
             if failure.is_error:
                 raise RunError(f"worker {failure.index}: {failure.why}")
-            _LOGGER.info("worker %d: %s; another pod goes on with its shards", failure.index, self._explained(failure))
+            _LOGGER.info("worker %d: %s", failure.index, self._explained(failure))
 
     def _why(self, job: Json, end: str) -> str:
         """Why the job failed."""
         first = re.match(r"\d+", job["status"].get("failedIndexes", ""))
-        failures = [each for each in self._failures.values() if first is None or each.index == int(first[0])]
-        if not failures or "deadline" in end:
+        if first is None:
             return f"{job['kind']} {job['metadata']['name']} failed: {end}"
-        last, most = failures[-1], self._settings.job.restarts
+        index, most = int(first[0]), self._settings.job.restarts
+        whys = [self._explained(each) for each in self._failures.values() if each.index == index]
         return (
-            f"worker {last.index}: {self._explained(last)}; it was replaced {most} times (kubeflow.workers.restarts). "
-            "Shards that are done stay done: the next run goes on from here"
+            f"worker {index}: {whys[-1] if whys else 'its pod was deleted'}; it was replaced {most} "
+            f"time{'s' * (most != 1)} (kubeflow.workers.restarts). Shards that are done stay done: the next run goes "
+            "on from here"
         )
 
     def _explained(self, failure: Failure) -> str:
