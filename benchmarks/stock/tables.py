@@ -78,7 +78,9 @@ def _models(train: pd.DataFrame, is_quantity: bool) -> list[Pipeline]:
         network = MLPRegressor((64, 32), early_stopping=True, max_iter=500, random_state=0)
         models = [RidgeCV(alphas), network, HistGradientBoostingRegressor(random_state=0)]
     else:
-        network = MLPClassifier((64, 32), early_stopping=True, max_iter=500, random_state=0)
+        network = MLPClassifier(
+            (64, 32), alpha=0.01, max_iter=200, random_state=0
+        )  # rare classes prevent early stopping
         models = [LogisticRegression(max_iter=2000), network, HistGradientBoostingClassifier(random_state=0)]
     return [make_pipeline(prepared(), model) for model in models]
 
