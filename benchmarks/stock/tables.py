@@ -81,7 +81,11 @@ def _models(train: pd.DataFrame, is_quantity: bool) -> list[Pipeline]:
         network = MLPClassifier(
             (64, 32), alpha=0.01, max_iter=200, random_state=0
         )  # rare classes prevent early stopping
-        models = [LogisticRegression(max_iter=2000), network, HistGradientBoostingClassifier(random_state=0)]
+        models = [
+            LogisticRegression(max_iter=2000),
+            network,
+            HistGradientBoostingClassifier(early_stopping=False, random_state=0),
+        ]
     return [make_pipeline(prepared(), model) for model in models]
 
 
