@@ -208,6 +208,7 @@ EVALUATOR = Step(
     },
     uses_beam=True,
     uses_gpu=True,
+    is_spread=True,
     pod_imports=("apache_beam", "tensorflow_model_analysis", "tensorflow_transform"),
 )
 PUSHER = Step(

@@ -145,7 +145,7 @@ def test_one_pod_is_the_steps_own(tmp_path: Path) -> None:
             "SchemaGen:",
             14,
             "kubeflow.steps.SchemaGen.workers",
-            "only steps .*, Embedder, Predictor",
+            "only steps .*, Embedder, Evaluator, Predictor",
         ),
         ("Embedder:", "Trainer:", 14, "kubeflow.steps.Trainer.workers", "the Trainer's are training.workers"),
         ("workers: 4", "workers: 0", 14, "kubeflow.steps.Embedder.workers", "greater than or equal to 1"),
