@@ -42,6 +42,8 @@ from hubline.trainer.kept import Kept
 class Executor(StageExecutor):
     """Embeds every shard that is not in the shard cache yet."""
 
+    reads_one_shard = True
+
     def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[EmbedTask]:
         """The rows of all shards; no tasks if no module has inputs, as rows are the records then."""
         return _Work(input_dict, exec_properties).stage()

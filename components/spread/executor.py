@@ -1,7 +1,7 @@
 """Bases of executors that work shard by shard."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from hubline.components.engine import BeamExecutor
 from hubline.components.spread.run import run_stage
@@ -18,6 +18,10 @@ class SpreadingExecutor(BeamExecutor):
 
 class StageExecutor(SpreadingExecutor):
     """An executor with one stage, which other processes can build, too: several pods may do a share of it each."""
+
+    reads_one_shard: ClassVar[bool] = False
+    """Whether a task reads, of the files of splits, only the one at its `name`, and building the stage reads none. A
+    pod then fetches only the shards of its share."""
 
     @abstractmethod
     def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[Any]:

@@ -24,6 +24,8 @@ class Executor(StageExecutor):
     images as if they were words.
     """
 
+    reads_one_shard = True
+
     def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[Shard]:
         """The statistics of all shards."""
         examples = artifact_utils.get_single_instance(input_dict["examples"])

@@ -41,6 +41,8 @@ class Executor(StageExecutor):
     For a graph without analyzers, its executor calls `preprocessing_fn` nine times instead of twice.
     """
 
+    reads_one_shard = True
+
     def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[Shard]:
         """The analysis of the training split."""
         examples = artifact_utils.get_single_instance(input_dict["examples"])

@@ -21,8 +21,9 @@ class Killed(BaseException):
 
 @dataclass(frozen=True)
 class Number:
-    """A task: line `value` of the input."""
+    """A task: line `value` of the input, and the file with the same number."""
 
+    name: str
     value: int
     content: str
     count: int = 10
@@ -32,9 +33,10 @@ class Number:
     def key(self) -> str:
         return f"number-{self.value}-{self.content}"
 
-    @property
-    def name(self) -> str:
-        return f"shard {self.value}"
+
+def shard(folder: str, value: int) -> str:
+    """Path of the file of a task."""
+    return f"{folder}/Split-train/{value}"
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class Write:
     log: str
 
     def __call__(self, task: Number, folder: str, report: Report) -> None:
+        (path,) = Path(task.name).parent.iterdir()
+        assert path.read_text() == task.content, "this shard is there, and no other"
         with Path(self.log).open("a") as log:
             log.write(f"{os.environ['JOB_COMPLETION_INDEX']} {task.value}\n")
         if task.content == "killed" and Path(self.log).read_text().count(f" {task.value}\n") == 1:
             raise Killed
         if task.content == "bad":
-            raise DataError(f"{task.name}: record 3 can't be embedded")
+            raise DataError(f"shard {task.value}: record 3 can't be embedded")
         if task.content == "fault":
             raise ValueError("unexpected")
         storage.write_text(f"{folder}/number", task.content * task.value)
@@ -59,12 +63,15 @@ class Write:
 class Executor(StageExecutor):
     """Has a task for each line of `numbers/shards`."""
 
+    reads_one_shard = True
+
     def stage(self, input_dict: dict, exec_properties: dict[str, Any]) -> Stage[Number]:
-        lines = Path(artifact_utils.get_single_uri(input_dict["numbers"]), "shards").read_text().split()
+        folder = artifact_utils.get_single_uri(input_dict["numbers"])
+        lines = Path(folder, "shards").read_text().split()
         return Stage(
             name="numbers",
             unit="records",
-            tasks=[Number(value, content) for value, content in enumerate(lines)],
+            tasks=[Number(shard(folder, value), value, content) for value, content in enumerate(lines)],
             fill=Write(exec_properties["log"]),
             store=exec_properties["store"],
             weight=1.0,

@@ -70,6 +70,8 @@ class Step:
         numbers.uri = f"{self.folder}/pod/numbers"
         for root in ("store", "pod"):
             storage.write_text(f"{self.folder}/{root}/numbers/shards", "\n".join(contents))
+            for value, content in enumerate(contents):
+                storage.write_text(counted_stage.shard(f"{self.folder}/{root}/numbers", value), content)
         settings = WorkerPods.model_validate(
             {
                 "step": "Embedder",
@@ -93,7 +95,7 @@ class Step:
 
     def results(self, contents: Sequence[str]) -> list[str]:
         cache = ShardCache(str(self.store))
-        keys = [counted_stage.Number(value, content).key for value, content in enumerate(contents)]
+        keys = [counted_stage.Number("", value, content).key for value, content in enumerate(contents)]
         return [Path(f"{cache.find(key)}/number").read_text() for key in keys]
 
 

@@ -7,6 +7,7 @@ launcher stores them.
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from hubline.core import storage
@@ -15,6 +16,8 @@ from hubline.core.errors import RunError, UserError
 from hubline.pipeline.kubeflow import executor_io
 from hubline.pipeline.kubeflow.workers.settings import WorkerPods
 
+_SPLIT = "Split-"
+"""Beginning of the names of TFX's folders of splits."""
 _COPIES = 8
 """Files copied at once."""
 
@@ -109,10 +112,27 @@ def _unreadable(uri: str, pods: WorkerPods) -> str:
     )
 
 
-def fetch_inputs(files: Files) -> None:
-    """Copies the inputs to their local paths, in a worker's pod."""
+def fetch_inputs(files: Files, with_shards: bool = True) -> None:
+    """Copies the inputs to their local paths, in a worker's pod.
+
+    Args:
+        files: The artifacts.
+        with_shards: Whether to copy the files of splits, too, which are most of the data.
+    """
     for path, uri in files.inputs.items():
-        _copy_folder(uri, path)
+        _copy_folder(uri, path, with_shards)
+
+
+@contextmanager
+def fetched(files: Files, path: str) -> Iterator[None]:
+    """Has a single file of an input at its local path, in a worker's pod."""
+    folder = next((each for each in files.inputs if path.startswith(f"{each}/")), None)
+    if folder is None:  # workers see the artifacts themselves
+        yield
+        return
+    storage.copy(files.inputs[folder] + path.removeprefix(folder), path)
+    yield
+    storage.remove(path)
 
 
 def scratch_folders(files: Files) -> list[str]:
@@ -125,7 +145,8 @@ def _mounts(paths: list[str]) -> Iterator[str]:
         yield next(folder.rstrip("/") for folder in executor_io.MOUNTED.values() if path.startswith(folder))
 
 
-def _copy_folder(source: str, target: str) -> None:
+def _copy_folder(source: str, target: str, with_shards: bool = True) -> None:
     storage.make_folder(target)
+    names = [name for name in storage.files_below(source) if with_shards or not name.startswith(_SPLIT)]
     with ThreadPoolExecutor(_COPIES) as pool:
-        list(pool.map(lambda name: storage.copy(f"{source}/{name}", f"{target}/{name}"), storage.files_below(source)))
+        list(pool.map(lambda name: storage.copy(f"{source}/{name}", f"{target}/{name}"), names))

@@ -1,7 +1,8 @@
 """The pod of a worker that does a share of a step's shards: `python -m
 hubline.pipeline.kubeflow.workers.shard_worker JOB`.
 
-Fetches the step's inputs, builds the step's stage, and does its share of the tasks, less those that are cached.
+Fetches the step's inputs, builds the step's stage, and does its share of the tasks, less those that are cached. Where a
+task reads one shard, it fetches only the shards of these tasks, one after the other.
 """
 
 import logging
@@ -10,15 +11,18 @@ import signal
 import sys
 import tempfile
 import traceback
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
+from hubline.components.spread.stage import Report
 from hubline.components.trainer import job_file, worker_errors, worker_log
 from hubline.core import interruption, storage
 from hubline.core.errors import RunError, UserError
 from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.kubeflow.entrypoint import BeamArguments, created
 from hubline.pipeline.kubeflow.logs import RateLimit
-from hubline.pipeline.kubeflow.workers.exchange import Exchange, fetch_inputs
+from hubline.pipeline.kubeflow.workers.exchange import Exchange, Files, fetch_inputs, fetched
 from hubline.pipeline.kubeflow.workers.shards import Shares, shares_path
 from hubline.pipeline.kubeflow.workers.worker import FAILED
 
@@ -49,12 +53,26 @@ def _run(job_path: str, index: int) -> None:
     given = job_file.read(job_path)
     with storage.open_binary(shares_path(job_path)) as file:
         shares = Shares.model_validate_json(file.read())
-    fetch_inputs(Exchange(job_path).read())
-    interruption.check()
+    files = Exchange(job_path).read()
     with tempfile.TemporaryDirectory() as scratch:
         executor = created(shares.executor, scratch, BeamArguments.of_environment())
+        fetch_inputs(files, with_shards=not executor.reads_one_shard)
+        interruption.check()
         stage = executor.stage(given.inputs, given.properties)
-        executor.run_share(replace(stage, tasks=shares.of(index, stage)))
+        fill = _Fetching(stage.fill, files) if executor.reads_one_shard else stage.fill
+        executor.run_share(replace(stage, tasks=shares.of(index, stage), fill=fill))
+
+
+@dataclass(frozen=True)
+class _Fetching:
+    """Fetches the shard of a task, and removes it afterwards: a pod's disk may be smaller than its share."""
+
+    fill: Callable[[Any, str, Report], None]
+    files: Files
+
+    def __call__(self, task: Any, folder: str, report: Report) -> None:
+        with fetched(self.files, task.name):
+            self.fill(task, folder, report)
 
 
 if __name__ == "__main__":
