@@ -12,7 +12,7 @@ from hubline.core.errors import RunError
 _MARK = re.compile(r"<hubline:([A-Za-z0-9+/=]+):>")
 _REFUSED = re.compile(r"(?:Connection refused|UnknownHostException|Connection timed out)[^\n]{0,200}")
 _LOST = re.compile(
-    r"(?:The (?:heartbeat of )?TaskManager with id|Connection unexpectedly closed by remote task manager|TaskExecutor "
+    r"(?:TaskManager with id|Connection unexpectedly closed by remote task manager|TaskExecutor "
     r"|Lost connection to task manager)[^\n]{0,200}"
 )
 _SLOTS = re.compile(r"(?:NoResourceAvailableException|TimeoutException: Timeout has occurred)[^\n]{0,300}")

@@ -263,6 +263,10 @@ ValueError: bad record 7 [while running 'Map(bad)']
             "failed, because a TaskManager was lost: Connection unexpectedly closed by remote task manager",
         ),
         (
+            "jobmaster.JobMasterException: TaskManager with id localhost:36775-de33a1 is no longer reachable.",
+            "failed, because a TaskManager was lost: TaskManager with id localhost:36775-de33a1 is no longer reachable",
+        ),
+        (
             "NoResourceAvailableException: Could not acquire the minimum required resources.",
             "got no slots: Could not acquire the minimum required resources.",
         ),
