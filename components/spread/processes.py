@@ -1,31 +1,16 @@
-"""Processes of this machine that do the tasks of stages, started once and kept for the following stages."""
+"""Processes of this machine that help the step's own with its tasks, started once and kept for the following stages."""
 
-import logging
 import multiprocessing
 import signal
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from multiprocessing.connection import wait
 from typing import Any
 
-from hubline.components.spread.progress import Progress
-from hubline.components.spread.stage import Stage, Task
-from hubline.components.spread.worker import Done, Failed, Logged, work
-from hubline.core import interruption
-from hubline.core.errors import RunError
-from hubline.core.progress import note
+from hubline.components.spread.stage import Stage
+from hubline.components.spread.worker import work
 
 _GRACE_SECONDS = 5.0
 """How long a process may take to end before it is killed."""
-_PAUSE_SECONDS = 0.2
-"""How often the step looks whether it was asked to end."""
-
-_ADVICE = (
-    "If memory ran out, set beam.workers lower, or use a machine with more: each worker needs some for a model and its "
-    "batches. If not, the log has what the worker wrote last"
-)
 
 
 @contextmanager
@@ -50,41 +35,20 @@ class Processes:
     """The processes that have been started so far."""
 
     def __init__(self) -> None:
-        self._all: list[_Process] = []
+        self._all: list[Process] = []
 
     @property
     def pids(self) -> list[int]:
         """Their numbers."""
         return [each.pid for each in self._all]
 
-    def do(self, stage: Stage[Task], tasks: Sequence[Task], count: int, report: Progress) -> None:
-        """Does tasks in several processes.
-
-        A task whose process is killed is done once more, by another process.
-
-        Args:
-            stage: Describes the tasks.
-            tasks: The tasks.
-            count: Number of processes.
-            report: The progress.
-
-        Raises:
-            UserError: the error of a task.
-            RunError: if a process is killed for a task for the second time.
-        """
-        try:
-            _StageRun(stage, tasks, self._of(count), report).do()
-        except BaseException:
-            self.end()  # what still runs in them isn't wanted any more
-            raise
-
-    def _of(self, count: int) -> list["_Process"]:
+    def ready(self, count: int) -> list["Process"]:
         """So many processes: those that are alive, and new ones."""
         for process in self._all:
             if not process.is_alive:
                 process.end()
                 process.start()
-        self._all += [_Process(number) for number in range(len(self._all), count)]
+        self._all += [Process(number) for number in range(len(self._all), count)]
         return self._all[:count]
 
     def end(self) -> None:
@@ -96,13 +60,17 @@ class Processes:
         self._all.clear()
 
 
-class _Process:
+class Process:
     """A process, and the tasks that it does at the moment."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.tasks: dict[str, tuple[Any, int]] = {}
         """By key, with how many records are done."""
+        self.stages = 0
+        """Number of the stages that it got; the last one is the current one."""
+        self.is_ready = False
+        """Whether it has loaded what the current stage needs."""
         self.start()
 
     def start(self) -> None:
@@ -110,6 +78,7 @@ class _Process:
         # Not a fork, which would copy locks of TensorFlow's threads in whatever state they are.
         context = multiprocessing.get_context("spawn")
         self.tasks.clear()
+        self.is_ready = False
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=work, args=(theirs,), daemon=True)
         self._process.start()
@@ -129,7 +98,14 @@ class _Process:
         with suppress(OSError):
             self.connection.send(message)
 
+    def begin(self, stage: Stage[Any]) -> None:
+        """Sends a stage without tasks, which the process answers once it has loaded the stage."""
+        self.stages += 1
+        self.is_ready = False
+        self.send((self.stages, stage))
+
     def give(self, task: Any) -> None:
+        """Sends a task of the current stage."""
         self.tasks[task.key] = task, 0
         self.send(task)
 
@@ -145,62 +121,3 @@ class _Process:
         self.connection.close()
         code = self._process.exitcode or 0
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-
-
-class _StageRun:
-    """Hands out the tasks of a stage, and listens to the processes."""
-
-    def __init__(self, stage: Stage[Task], tasks: Sequence[Task], processes: list[_Process], report: Progress) -> None:
-        self._at_once = -(-stage.at_once // len(processes))
-        self._stage = replace(stage, tasks=(), at_once=self._at_once)
-        self._waiting = deque(tasks)
-        self._processes = processes
-        self._report = report
-        self._lost: set[str] = set()
-        """Keys of the tasks that a process was killed for."""
-
-    def do(self) -> None:
-        for process in self._processes:
-            process.send(self._stage)
-        while self._waiting or any(process.tasks for process in self._processes):
-            for process in self._processes:
-                while self._waiting and len(process.tasks) < self._at_once:
-                    process.give(self._waiting.popleft())
-            by_connection: dict[Any, _Process] = {process.connection: process for process in self._processes}
-            for ready in wait(list(by_connection), _PAUSE_SECONDS):
-                self._hear(by_connection[ready])
-            interruption.check()
-        for process in self._processes:
-            process.send(None)
-
-    def _hear(self, process: _Process) -> None:
-        try:
-            message = process.connection.recv()
-        except (EOFError, OSError):
-            self._replace(process)
-            return
-        match message:
-            case Logged(logger, level, text):
-                logging.getLogger(logger).log(level, "%s", text)
-            case Failed(failure):
-                raise failure.error()
-            case Done(key, more, is_over):
-                task, done = process.tasks.pop(key)
-                if not is_over:
-                    process.tasks[key] = task, done + more
-                self._report(more)
-
-    def _replace(self, process: _Process) -> None:
-        """Puts another process in the place of one that is gone, and its tasks back."""
-        how = process.end()
-        worker = f"worker {process.number + 1} of {len(self._processes)} (process {process.pid}) {how}"
-        for key, (task, done) in process.tasks.items():
-            at = f"while it did the {self._stage.name} of {task.name}"
-            if key in self._lost:
-                raise RunError(f"{worker} {at}, as did the one that tried before. {_ADVICE}")
-            note(f"{worker} {at}, which another worker does again")
-            self._lost.add(key)
-            self._report(-done)
-        self._waiting.extendleft([task for task, _ in process.tasks.values()])
-        process.start()
-        process.send(self._stage)

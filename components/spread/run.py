@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from hubline.components.engine import Work, local_workers
-from hubline.components.spread import on_engine
+from hubline.components.spread import local, on_engine
 from hubline.components.spread.processes import kept
 from hubline.components.spread.progress import Progress
 from hubline.components.spread.stage import Report, Stage, Task
@@ -31,11 +31,11 @@ def run_stage(stage: Stage[Task], arguments_for: Callable[[Work], list[str]], sc
     report = Progress(stage, missing)
     if workers is None:
         on_engine.run(stage, missing, arguments, f"{scratch}/{_FAILURES}", report)
-    elif workers == 1 or (stage.runs_models and _has_gpu()):
+    elif min(workers, len(missing)) == 1 or (stage.runs_models and _has_gpu()):
         _run_here(stage, missing, report)
     else:
         with kept() as processes:
-            processes.do(stage, missing, min(workers, len(missing)), report)
+            local.run(stage, missing, min(workers, len(missing)), report, processes)
 
 
 def _run_here(stage: Stage[Task], tasks: Sequence[Task], report: Report) -> None:

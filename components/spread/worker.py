@@ -20,6 +20,14 @@ _PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
+class Ready:
+    """A stage that was loaded."""
+
+    stage: int
+    """Its number."""
+
+
+@dataclass(frozen=True)
 class Done:
     """Progress of a task."""
 
@@ -47,7 +55,8 @@ class Logged:
 def work(connection: Connection) -> None:
     """Does tasks until the other end of the connection is closed, or the process that holds it is gone.
 
-    Receives a stage without tasks, tasks of this stage, and None at its end. Sends `Done`, `Failed` and `Logged`.
+    Receives a stage without tasks and its number, tasks of this stage, and None at its end. Sends `Ready`, `Done`,
+    `Failed` and `Logged`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the step, which then ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -62,8 +71,10 @@ def work(connection: Connection) -> None:
     while True:
         try:
             received = connection.recv()
-            if isinstance(received, Stage):
-                worker = _Worker(received, sending)
+            if isinstance(received, tuple):
+                number, stage = received
+                worker = _Worker(stage, sending)
+                sending(Ready(number))
             elif received is None:
                 worker = None
                 gc.collect()  # models, with their cycles
@@ -81,7 +92,7 @@ class _Sending:
     def __init__(self, connection: Connection) -> None:
         self._connection, self._lock = connection, threading.Lock()
 
-    def __call__(self, message: Done | Failed | Logged) -> None:
+    def __call__(self, message: Ready | Done | Failed | Logged) -> None:
         with self._lock:
             self._connection.send(message)
 

@@ -18,6 +18,7 @@ from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.artifacts.predictions import LABEL
 from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
 from hubline.artifacts.quarantine import read_quarantine
+from hubline.components.spread import local
 from hubline.components.spread.processes import Processes
 from hubline.core.digest import tree_digest
 from hubline.pipeline.result import Result
@@ -93,20 +94,20 @@ def test_several_processes_make_the_same_artifacts(
     """The same data and file with another folder for artifacts, store and served models."""
     path, one = life
     stages, pids = [], set()
-    do = Processes.do
+    do = local.run
 
-    def watch(self: Processes, stage: Any, *others: Any) -> None:
-        do(self, stage, *others)
+    def watch(stage: Any, tasks: Any, workers: int, report: Any, processes: Processes) -> None:
+        do(stage, tasks, workers, report, processes)
         stages.append(stage.name)
-        pids.add(tuple(self.pids))
+        pids.add(tuple(processes.pids))
 
-    monkeypatch.setattr(Processes, "do", watch)
+    monkeypatch.setattr(local, "run", watch)
     settings = ["beam.workers=2", "beam.min_bytes=0", f"serving.destination={tmp_path}/serving"]
     two, code = run(path, tmp_path / "root", quiet=True, settings=settings)
     assert code == 0, two.error
     assert sorted(stages) == ["analysis", "examples", "predictions", "statistics", "vectors"]
-    ((first, second),) = pids  # the same two processes for all stages
-    assert not Path(f"/proc/{first}").exists() and not Path(f"/proc/{second}").exists()
+    ((helper,),) = pids  # the same process beside the step's own for all stages
+    assert not Path(f"/proc/{helper}").exists()
     for name in ("examples", "statistics", "rows"):
         assert tree_digest(getattr(one.artifacts, name)) == tree_digest(getattr(two.artifacts, name)), name
     predictions = [Path(result.artifacts.evaluation, "predictions") for result in (one, two)]

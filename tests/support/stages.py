@@ -1,6 +1,7 @@
 """Stages without TensorFlow, for workers that start quickly."""
 
 import json
+import multiprocessing
 import os
 import signal
 import time
@@ -44,7 +45,9 @@ class Sleeping:
 
     def __call__(self, task: Number, folder: str, report: Report) -> None:
         began = time.monotonic()
-        time.sleep(self.seconds)
+        while (left := began + self.seconds - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
+            report(0)
         report(task.count)
         found = {"pid": os.getpid(), "began": began, "ended": time.monotonic(), "square": task.number**2}
         Path(folder, FILE).write_text(json.dumps(found))
@@ -56,8 +59,13 @@ class Refusing:
 
     refused: int
     error: Exception
+    in_a_helper: bool = False
+    """Whether the step's own process only waits, so that another one refuses."""
 
     def __call__(self, task: Number, folder: str, report: Report) -> None:
+        while self.in_a_helper and not is_helper():
+            time.sleep(0.01)
+            report(0)
         if task.number == self.refused:
             raise self.error
         Path(folder, FILE).write_text("{}")
@@ -65,7 +73,8 @@ class Refusing:
 
 @dataclass(frozen=True)
 class Killed:
-    """Is killed at a task as the kernel does when memory runs out, as often as said."""
+    """Is killed at a task as the kernel does when memory runs out, as often as said, while the step's own process does
+    its first task."""
 
     at: int
     times: int
@@ -73,7 +82,10 @@ class Killed:
     """Folder for a file each time."""
 
     def __call__(self, task: Number, folder: str, report: Report) -> None:
-        if task.number == self.at and len(list(Path(self.marks).iterdir())) < self.times:
+        while not is_helper() and task.number == 0 and self._killed < self.times:
+            time.sleep(0.01)
+            report(0)
+        if is_helper() and task.number == self.at and self._killed < self.times:
             report(1)
             time.sleep(0.3)  # long enough for the report to be sent
             report(0)
@@ -81,6 +93,15 @@ class Killed:
             os.kill(os.getpid(), signal.SIGKILL)
         report(task.count)
         Path(folder, FILE).write_text("{}")
+
+    @property
+    def _killed(self) -> int:
+        return len(list(Path(self.marks).iterdir()))
+
+
+def is_helper() -> bool:
+    """Whether this is another process than the step's own."""
+    return multiprocessing.parent_process() is not None
 
 
 def stage(folder: Path, fill: Fill, tasks: int, at_once: int = 1) -> Stage[Number]:
