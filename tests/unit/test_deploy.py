@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from hubline.pipeline.cli import app
 from tests.support.compiled import IMAGE
+from tests.support.locks import locked
 from tests.support.manifests import DEPLOY, containers, faults, kustomized, named, read
-from tests.unit.test_packaging import locked
 
 FOLDERS = ["flink", "flink-volume", "spark", "spark-volume"]
 PYTHONS = {"tfx-1.16": "3.10", "tfx-1.21": "3.13"}

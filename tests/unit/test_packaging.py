@@ -8,10 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from hubline.core.package_versions import version
+from tests.support.locks import locked
 
 PROJECT = Path(__file__).parents[2]
 ROOMS = tuple(link.name for link in (PROJECT / "hubline").iterdir() if link.is_symlink())
@@ -43,18 +42,6 @@ def test_the_locks_name_no_address_and_hash_every_package() -> None:
         pinned = [line for line in text.splitlines() if "==" in line and not line.lstrip().startswith("#")]
         if "override" not in lock.name:
             assert pinned and all(line.endswith("\\") for line in pinned), lock
-
-
-def locked(name: str, python: str) -> dict[str, str]:
-    """The version of each package of a lock, for a Python on Linux."""
-    lines = (PROJECT / "requirements" / name).read_text().replace("\\\n", " ").splitlines()
-    pinned = [Requirement(line.partition("--hash")[0]) for line in lines if line and line[0] not in "# "]
-    there = {"python_version": python, "python_full_version": f"{python}.1"}
-    return {
-        canonicalize_name(each.name): str(each.specifier).removeprefix("==")
-        for each in pinned
-        if each.marker is None or each.marker.evaluate(there)
-    }
 
 
 @pytest.mark.parametrize(("stack", "python"), [("tfx-1.16", "3.10"), ("tfx-1.21", "3.13")])
