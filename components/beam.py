@@ -75,6 +75,8 @@ class Beam(Section):
         }
         # Beam's default of 60 seconds also limits how long a job may take.
         timeout = [] if "job_server_timeout" in self.options else ["--job_server_timeout=604800"]
+        if self.runner == "SparkRunner" and _KEPT not in self.options:
+            timeout.append(f"--{_KEPT}=600000")
         flags = [*(f"--{name}={value}" for name, value in options.items() if value is not None), *timeout]
         image = {"DOCKER": f"--sdk_container_image={self.environment_config}"}.get(self.environment or "", _NO_IMAGE)
         images = [] if self.runner == "DataflowRunner" else [image]
@@ -89,6 +91,9 @@ def in_processes(workers: int) -> list[str]:
     """Arguments for work in several processes of this machine."""
     return [f"--direct_num_workers={workers}", _NO_IMAGE]
 
+
+_KEPT = "environment_cache_millis"
+"""How long Python processes stay after a stage. On Spark, they would otherwise start anew, with TensorFlow, in each."""
 
 _PLUGIN = "--beam_plugins=hubline"
 """Has workers import the package before anything else, which sets what the environment of a process must have."""

@@ -110,6 +110,12 @@ def _dataflow(beam: Beam) -> Iterator[PlacedError]:
 
 
 def _portable(beam: Beam) -> Iterator[PlacedError]:
+    if beam.runner == "SparkRunner" and beam.workers is not None:
+        yield (
+            _at("workers"),
+            "on Spark, the cluster decides how many executors take part, and Beam would start so many Python processes "
+            "beside each of them; remove workers",
+        )
     if beam.job_endpoint is None and not (beam.runner == "FlinkRunner" and beam.options.get("flink_master")):
         or_master = ", or options.flink_master, the address of Flink's REST API" if beam.runner == "FlinkRunner" else ""
         yield _at("runner"), f"{beam.runner} requires job_endpoint, the host and port of a job server{or_master}"

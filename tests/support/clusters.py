@@ -48,8 +48,8 @@ class Cluster:
     def section(self, *folders: Path) -> str:
         """The lines of a pipeline file, with folders that workers see."""
         of_runner = {
-            "FlinkRunner": '  workers: 2\n  options: {flink_version: "1.19"}\n',
-            "SparkRunner": "  options: {environment_cache_millis: 600000}\n",
+            "FlinkRunner": f'  workers: 2\n  options: {{flink_version: "1.19", flink_master: "{self.page}"}}\n',
+            "SparkRunner": "",
         }
         return (
             f"beam:\n  runner: {self.runner}\n  job_endpoint: {self.job_server}\n  environment: EXTERNAL\n"

@@ -48,6 +48,14 @@ def test_without_a_word_everything_runs_in_the_step_itself() -> None:
     assert Beam(workers=1).arguments() == Beam().arguments()
 
 
+def test_on_spark_python_processes_stay_for_the_next_stage() -> None:
+    def kept(**more: Any) -> str:
+        made = options(runner="SparkRunner", job_endpoint="a:1", **EXTERNAL, **more)
+        return str(made.get_all_options()["environment_cache_millis"])
+
+    assert kept() == "600000" and kept(options={"environment_cache_millis": 5}) == "5"
+
+
 def test_workers_of_the_direct_runner_are_processes() -> None:
     assert local_workers(Beam(workers=3).arguments()) == 3
     assert local_workers(Beam().arguments()) == 1 and local_workers(Beam(**FLINK).arguments()) is None
@@ -149,6 +157,10 @@ def test_a_runner_that_has_what_it_needs_is_accepted(tmp_path: Path, section: di
         ({**FLINK, "options": "{flink_version: '1.3'}"}, ["12: beam.options.flink_version: Beam 2", "and not for 1.3"]),
         ({**FLINK, "options": "{job_server_timeout: soon}"}, ["12: beam.options: argument --job_server_timeout"]),
         ({"workers": 0}, ["8: beam.workers: "]),
+        (
+            {"runner": "SparkRunner", "job_endpoint": "localhost:1", **EXTERNAL, "workers": 4},
+            ["beam.workers: on Spark, the cluster decides how many executors take part"],
+        ),
         ({**REMOTE, "volumes": "[shared]"}, ["12: beam.volumes[0]: shared: must be an absolute path"]),
         ({**DATAFLOW, "volumes": "[/mnt]"}, ["beam.volumes: DataflowRunner takes no volumes"]),
         (
