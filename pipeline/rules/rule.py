@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, get_args
 
 from hubline.core.config_errors import PlacedError
 
@@ -27,6 +27,8 @@ def errors_of(
 ) -> Iterator[PlacedError]:
     """Errors of each rule whose sections are all available.
 
+    A section that the task or the file doesn't have is None. Only rules whose parameter may be None are asked then.
+
     Args:
         rules: The rules.
         sections: The valid sections by name.
@@ -34,6 +36,10 @@ def errors_of(
     """
     for rule in rules:
         known = {**(parts or {}), **sections} if rule in _FOR_PARTS else sections
-        names = inspect.signature(rule).parameters.keys()
-        if names <= known.keys():
-            yield from rule(**{name: known[name] for name in names})
+        parameters = inspect.signature(rule).parameters
+        if all(name in known and _takes(parameter, known[name]) for name, parameter in parameters.items()):
+            yield from rule(**{name: known[name] for name in parameters})
+
+
+def _takes(parameter: inspect.Parameter, section: Any) -> bool:
+    return section is not None or type(None) in get_args(parameter.annotation)
