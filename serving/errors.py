@@ -1,5 +1,6 @@
 """Errors that a client is told, with the status codes of gRPC, which TensorFlow Serving uses for both of its APIs."""
 
+import logging
 import re
 
 import tensorflow as tf
@@ -19,6 +20,7 @@ HTTP_STATUS: dict[Code, int] = {
 }
 """HTTP status of each code, as TensorFlow Serving answers."""
 
+_LOGGER = logging.getLogger(__name__)
 _PATH = re.compile(r"(?<![\w.])(?:[a-z][a-z0-9]*:/)?/[\w.@+-]+(?:/[\w.@+-]+)+")
 
 
@@ -46,9 +48,13 @@ def not_found(message: str) -> RequestError:
     return RequestError(Code.NOT_FOUND, message)
 
 
-def of_model(error: tf.errors.OpError | ValueError) -> RequestError:
-    """The error for a request on which the model failed. Paths of the server don't reach the client."""
+def of_model(error: Exception) -> RequestError:
+    """The error for a request on which the model failed. Paths of the server don't reach the client.
+
+    What is no fault of the request is written to the log.
+    """
     if isinstance(error, ValueError | tf.errors.InvalidArgumentError):
         text = tensorflow_reason(error) if isinstance(error, tf.errors.OpError) else str(error)
         return invalid(_PATH.sub("(a path of the server)", text))
+    _LOGGER.error("the model failed", exc_info=error)
     return RequestError(Code.INTERNAL, f"the model failed: {type(error).__name__}; the server's log has the details")

@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc
 import numpy as np
-import tensorflow as tf
 from tensorflow_serving.apis import (
     classification_pb2,
     inference_pb2,
@@ -69,13 +68,13 @@ class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServic
         async def answer() -> Any:
             model = self.loaded(request.model_spec)
             signature = signature_of(model.signatures, request.model_spec.signature_name)
-            inputs = protos.arrays(request.inputs)
+            inputs = protos.arrays(request.inputs, self.service.limits.body_bytes)
             outputs = chosen(
                 await self.service.run(signature, inputs, context.time_remaining() or _NEVER), request.output_filter
             )
             response = predict_pb2.PredictResponse()
             for name, array in outputs.items():
-                response.outputs[name].CopyFrom(tf.make_tensor_proto(array))
+                response.outputs[name].CopyFrom(protos.tensor_of(array))
             fill_spec(response.model_spec, request.model_spec.name, model, signature.name)
             return response
 

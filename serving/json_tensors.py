@@ -19,6 +19,8 @@ from hubline.serving.signature import Arrays, Signature
 
 _BINARY = "_bytes"
 """Outputs whose names end like this are given in Base64."""
+_MOST_DIMENSIONS = 32
+"""NumPy 1's bound."""
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -32,6 +34,7 @@ def parse(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         try:
             found = json.loads(body)  # takes NaN and Infinity
+            json.dumps(found, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which is no character
         except (ValueError, RecursionError) as error:
             raise invalid(f"JSON Parse error: {error}") from error
     if not isinstance(found, dict):
@@ -130,10 +133,12 @@ def _strings(name: str, values: Any) -> np.ndarray:
     return array.reshape(shape)
 
 
-def _collect(name: str, value: Any, flat: list[bytes]) -> tuple[int, ...]:
+def _collect(name: str, value: Any, flat: list[bytes], depth: int = 0) -> tuple[int, ...]:
     """Appends the strings in nested lists; returns their shape."""
     if isinstance(value, list):
-        shapes = {_collect(name, each, flat) for each in value}
+        if depth == _MOST_DIMENSIONS:
+            raise invalid(f"input '{name}': its lists are nested more than {_MOST_DIMENSIONS} times")
+        shapes = {_collect(name, each, flat, depth + 1) for each in value}
         if len(shapes) > 1:
             raise invalid(f"input '{name}': its lists have different lengths")
         return (len(value), *next(iter(shapes), ()))

@@ -17,7 +17,7 @@ from hubline.serving.signature import CLASSIFY, REGRESS, signature_of
 METRICS = "/monitoring/prometheus/metrics"
 
 _SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
-_MODEL = r"/v1/models/{name:[^/:]+}{where:(?:/versions/\d+|/labels/[^/:]+)?}"
+_MODEL = r"/v1/models/{name:[^/:]+}{where:(?:/versions/[0-9]{1,19}|/labels/[^/:]+)?}"
 _JSON = "application/json"
 _TIMEOUT = "X-Request-Timeout-Seconds"
 _LOGGER = logging.getLogger(__name__)

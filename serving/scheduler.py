@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hubline.serving.errors import Code, RequestError
+from hubline.serving.errors import Code, RequestError, of_model
 from hubline.serving.metrics import Metrics
 from hubline.serving.signature import Arrays, Signature
 
@@ -28,6 +28,8 @@ class Batching:
 class _Request:
     inputs: Arrays
     rows: int
+    joins: bool
+    """Whether it may run together with others."""
     deadline: float
     answer: asyncio.Future[Arrays]
 
@@ -91,9 +93,14 @@ class Scheduler:
         """
         if self._waiting >= self._most:
             raise RequestError(Code.RESOURCE_EXHAUSTED, f"{self._most} requests are waiting already; try again later")
-        rows = next(iter(inputs.values())).shape[0] if signature.is_batched and inputs else 1
-        loop = asyncio.get_running_loop()
-        request = _Request(inputs, rows, time.monotonic() + timeout, loop.create_future())
+        counts = {array.shape[0] for array in inputs.values()} if signature.is_batched else set()
+        request = _Request(
+            inputs=inputs,
+            rows=max(counts, default=1),
+            joins=len(counts) == 1,  # otherwise the rows of one request would be read as those of the next
+            deadline=time.monotonic() + timeout,
+            answer=asyncio.get_running_loop().create_future(),
+        )
         self._enter(signature, request)
         self._waiting += 1
         self._metrics.waiting.set(self._waiting)
@@ -104,7 +111,7 @@ class Scheduler:
 
     def _enter(self, signature: Signature, request: _Request) -> None:
         """Adds a request to the batch that is being filled, or to a new one."""
-        if request.rows >= self._batching.rows or not signature.is_batched:
+        if request.rows >= self._batching.rows or not request.joins:
             batch = _Batch(signature, time.monotonic())
             batch.add(request)
             batch.is_full.set()
@@ -186,6 +193,15 @@ def _run(signature: Signature, requests: list[_Request]) -> list[Arrays]:
     Raises:
         RequestError: if the model fails, or doesn't give one row for each example of several requests.
     """
+    try:
+        return _outputs(signature, requests)
+    except RequestError:
+        raise
+    except Exception as error:  # for example, too little memory: the server goes on with the next request
+        raise of_model(error) from error
+
+
+def _outputs(signature: Signature, requests: list[_Request]) -> list[Arrays]:
     if len(requests) == 1:
         return [signature.run(requests[0].inputs)]
     names = requests[0].inputs

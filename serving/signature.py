@@ -61,8 +61,8 @@ class Signature:
         Raises:
             RequestError: if the model fails.
         """
-        tensors = {name: tf.constant(array, self.inputs[name].dtype) for name, array in inputs.items()}
         try:
+            tensors = {name: tf.constant(array, self.inputs[name].dtype) for name, array in inputs.items()}
             return {name: output.numpy() for name, output in self.call(**tensors).items()}
         except (tf.errors.OpError, ValueError) as error:
             raise of_model(error) from error

@@ -151,6 +151,9 @@ def test_other_mistakes_of_clients(server: Server) -> None:
     assert httpx.get(f"{server.base}/v1/models/other").status_code == 404
     response = httpx.post(f"{server.base}/v1/other", content=b"{}")
     assert response.status_code == 404 and "Malformed request" in response.json()["error"]
+    for version, error in (("9" * 19, "isn't served"), ("9" * 4301, "Malformed request"), ("\u0663", "Malformed")):
+        response = httpx.get(f"{server.rest}/versions/{version}/metadata")
+        assert response.status_code == 404 and error in response.json()["error"]
     response = post(server, "classify", {"examples": [{"share": 1}]})
     assert "answers tensorflow/serving/predict requests, not tensorflow/serving/classify" in response.json()["error"]
     response = httpx.post(f"{server.rest}:predict", content=b" " * 1_000_001)
@@ -181,6 +184,7 @@ def test_tensorflow_servings_own_clients(server: Server) -> None:
         request.inputs["name"].CopyFrom(tf.make_tensor_proto(["a"]))
         answer = prediction.Predict(request, timeout=30)
         np.testing.assert_array_equal(tf.make_ndarray(answer.outputs["y"]), [[2.0, 5.0]])
+        assert list(answer.outputs["y"].float_val) == [2.0, 5.0]
         assert tf.make_ndarray(answer.outputs["text"]).tolist() == [b"a"]
         assert (answer.model_spec.version.value, answer.model_spec.signature_name) == (3, "serving_default")
         request.output_filter.append("y")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -76,26 +76,49 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
         parse(body)
 
 
+texts = st.text(st.characters())  # with halves of surrogate pairs
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["b64", "x", "name"]) | st.text(), inner),
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["b64", "x", "name"]) | texts, inner),
 )
 
 
+def nested(depth: int) -> Any:
+    """A string in so many lists."""
+    return ["a"] if depth == 1 else [nested(depth - 1)]
+
+
 @given(json_values, st.sampled_from(["instances", "inputs"]), st.sampled_from([*NUMBERS, tf.string]))
+@example("\ud800", "instances", tf.string)
+@example(["\ud800"], "instances", tf.string)
+@example(nested(40), "instances", tf.string)
+@example(nested(40), "inputs", tf.int32)
 def test_whatever_a_client_sends_is_read_or_refused(value: Any, key: str, dtype: tf.DType) -> None:
     for wanted in (signature(x=dtype), signature(x=dtype, name=tf.string)):
         try:
-            inputs_of({key: value}, wanted)
+            inputs_of(parse(json.dumps({key: value}).encode()), wanted)
         except RequestError as error:
             assert error.http_status == 400
 
 
+@pytest.mark.parametrize("depth", [33, 600, 900])
+def test_lists_that_are_too_deep_are_refused(depth: int) -> None:
+    lists = nested(depth)
+    for key in ("inputs", "instances"):
+        for dtype in (tf.string, tf.int32):
+            with pytest.raises(RequestError):
+                inputs_of(parse(json.dumps({key: lists}).encode()), signature(x=dtype))
+    with pytest.raises(RequestError):
+        examples_of(parse(json.dumps({"examples": [{"x": lists}]}).encode()))
+
+
 @given(json_values)
+@example({"x": "\ud800"})
+@example({"\ud800": 1})
 def test_whatever_examples_a_client_sends_are_read_or_refused(value: Any) -> None:
     for request in ({"examples": value}, {"examples": [value]}, {"examples": [{}], "context": value}):
         try:
-            examples_of(request)
+            examples_of(parse(json.dumps(request).encode()))
         except RequestError as error:
             assert error.http_status == 400
 

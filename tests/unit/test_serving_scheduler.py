@@ -104,6 +104,49 @@ def test_outputs_without_a_row_for_each_example_are_not_joined() -> None:
     assert run(joined, work()) == [1, 2]
 
 
+def test_requests_whose_inputs_have_different_rows_are_not_joined() -> None:
+    joined, lengths = scheduler(rows=100, delay=0.05), []
+
+    def call(x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
+        lengths.append((len(x), len(y)))
+        return {"z": x + y[: len(x)] if len(x) < len(y) else x[: len(y)] + y}
+
+    specs = {name: tf.TensorSpec([None], tf.int32, name) for name in "xy"}
+    signature = Signature("two", PREDICT, specs, ("z",), call)
+
+    async def work() -> Any:
+        sizes = [(3, 5), (2, 2), (5, 3), (1, 1)]
+        given = [{"x": np.full(x, 10, np.int32), "y": np.arange(y, dtype=np.int32)} for x, y in sizes]
+        return await asyncio.gather(*(joined.run(signature, each, 10) for each in given))
+
+    found = [each["z"].tolist() for each in run(joined, work())]
+    assert found == [[10, 11, 12], [10, 11], [10, 11, 12], [10]]
+    assert sorted(lengths) == [(3, 3), (3, 5), (5, 3)]
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_the_server_goes_on_after_an_exception_of_any_kind(rows: int, caplog: pytest.LogCaptureFixture) -> None:
+    single = scheduler(rows=rows, delay=0.01)
+
+    def call(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        if tf.reduce_any(x < 0):
+            raise MemoryError("no room")
+        return {"y": x}
+
+    signature = Model().signature(call)
+    no_tensor = {"x": np.array([object()])}
+
+    async def work() -> Any:
+        found = [await ask(single, signature, number) for number in (-1, -2)]
+        with pytest.raises(RequestError) as refused:
+            await single.run(signature, no_tensor, 10)
+        joined = await asyncio.gather(ask(single, signature, -1), ask(single, signature, 2))
+        return [*found, refused.value.code], joined, await ask(single, signature, 3)
+
+    assert run(single, work()) == ([Code.INTERNAL] * 3, [Code.INTERNAL, [2]], [3])
+    assert "no room" in caplog.text, "the log has what the client is not told"
+
+
 def test_a_full_queue_refuses_at_once_and_recovers() -> None:
     model, bounded = Model(), scheduler(queue=2)
     model.may_go.clear()
