@@ -1,15 +1,18 @@
 """What happened to the versions of a serving folder.
 
-Each event is a file of its own, numbered in order, which is never changed. So several processes can write at once, and
-nothing is lost if one is killed. Model servers ignore the folder, because its name is not an integer.
+Each event is a file of its own, which is never changed. Its name begins with the number of the event and ends with a
+random part, so that several processes can write at once and nothing is lost, not even in stores that replace files.
+Model servers ignore the folder, because its name is not an integer.
 """
 
 import getpass
+import re
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
+from uuid import uuid4
 
 from pydantic import ValidationError
 
@@ -20,6 +23,9 @@ from hubline.core.errors import UserError
 FOLDER = ".hubline/history"
 
 Kind = Literal["pushed", "rolled_back", "promoted", "pinned", "unpinned", "removed"]
+
+_MADE = ("pushed", "promoted")
+_NAME = re.compile(r"[0-9]{1,18}(-[0-9a-f]+)?\.json")
 
 
 class Event(Section):
@@ -61,11 +67,11 @@ class History:
         return [event for event in self.events if event.version == version]
 
     def made(self, version: int) -> Event | None:
-        """The push or promotion that made a version."""
-        return next((event for event in self.of(version) if event.kind in ("pushed", "promoted")), None)
+        """The push or promotion that made a version: the last one, because a number comes again if all are removed."""
+        return next((event for event in reversed(self.of(version)) if event.kind in _MADE), None)
 
     def withdrawal(self, digest: str) -> Event | None:
-        """The rollback of a model with these files, unless the model was promoted or pushed since."""
+        """The rollback of a model with these files, unless the model was promoted since."""
         found = None
         for event in self.events:
             if event.digest == digest and event.kind in ("rolled_back", "promoted"):
@@ -74,8 +80,8 @@ class History:
 
     @property
     def pinned(self) -> frozenset[int]:
-        """The versions that stay when old ones are removed."""
-        last = {event.version: event.kind for event in self.events if event.kind in ("pinned", "unpinned")}
+        """The versions that stay when old ones are removed. A new version of the same number is not pinned."""
+        last = {event.version: event.kind for event in self.events if event.kind in ("pinned", "unpinned", *_MADE)}
         return frozenset(version for version, kind in last.items() if kind == "pinned")
 
 
@@ -104,9 +110,9 @@ def record(
         metrics=metrics or {},
     )
     folder = _folder(destination)
-    number = len(_numbered(storage.names(folder)))
-    while not storage.write_new(f"{folder}/{number:08d}.json", event.to_property().encode()):
-        number += 1  # another process has just written this number
+    names = _numbered(storage.names(folder))
+    number = _number(names[-1]) + 1 if names else 0
+    storage.write_bytes(f"{folder}/{number:08d}-{uuid4().hex}.json", event.to_property().encode())
     return event
 
 
@@ -122,14 +128,21 @@ def _folder(destination: str) -> str:
 
 
 def _numbered(names: Iterable[str]) -> list[str]:
-    return sorted(name for name in names if name.endswith(".json") and name[:-5].isdecimal())
+    return sorted((name for name in names if _NAME.fullmatch(name)), key=lambda name: (_number(name), name))
+
+
+def _number(name: str) -> int:
+    return int(name.removesuffix(".json").partition("-")[0])
 
 
 def _read(path: str) -> Event:
     try:
         return Event.model_validate_json(storage.read_bytes(path))
     except ValidationError as error:
-        raise UserError(f"{path}: no event of a serving folder; remove the file if it is damaged: {error}") from error
+        raise UserError(
+            f"{path}: no event of a serving folder that this Hubline knows; a newer one may have written it. Remove "
+            f"the file only if it is damaged: {error}"
+        ) from error
 
 
 def kept_metrics(metrics: Iterable[tuple[str, float | None]]) -> dict[str, float]:

@@ -71,6 +71,12 @@ class Models:
         """Whether a version answers."""
         return bool(self._loaded)
 
+    def why_none(self) -> str:
+        """Why no version answers: the errors of those that were tried, or which versions there are."""
+        errors = [status.error for status in self.statuses.values() if status.error]
+        asked, there = (", ".join(map(str, sorted(numbers))) for numbers in (self._policy.fixed, self._paths()))
+        return "\n".join(errors) or f"{self._folder}: there is no version {asked}, only {there}"
+
     async def follow(self, seconds: float) -> None:
         """Looks for other versions again and again."""
         while True:

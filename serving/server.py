@@ -64,7 +64,7 @@ async def serve(settings: Settings, started: Started) -> None:
     models = Models(settings.name, settings.folder, settings.policy, settings.labels, metrics)
     await models.refresh()
     if not models.is_available:
-        raise UserError("\n".join(f"{status.error}" for status in models.statuses.values() if status.error))
+        raise UserError(models.why_none())
     scheduler = Scheduler(metrics, settings.threads, settings.queue, settings.batching)
     service = Service(models, scheduler, metrics, settings.limits, settings.timeout)
 

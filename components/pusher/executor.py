@@ -65,7 +65,7 @@ class Executor(base_executor.BaseExecutor):
             record(destination, "pushed", int(_number(serving)), str(digest), metrics=metrics)
 
         published = None
-        if pushes and exec_properties["publish_to"]:
+        if pushes and not withdrawn and exec_properties["publish_to"]:
             published = _publish(input_dict["module"], blessing.uri, exec_properties["publish_to"], serving)
         artifact = artifact_utils.get_single_instance(output_dict["pushed_model"])
         artifact.set_int_custom_property(PUSHED, int(pushed))

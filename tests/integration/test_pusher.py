@@ -23,7 +23,9 @@ def exported(folder: Path, *names: str) -> None:
         (folder / name / "Format-Serving" / "saved_model.pb").write_text(name)
 
 
-def run_pusher(folder: Path, model: str, blessed: bool, compared: ServedVersion | None = None) -> tuple[int, str]:
+def run_pusher(
+    folder: Path, model: str, blessed: bool, compared: ServedVersion | None = None, publish_to: str = ""
+) -> tuple[int, str]:
     """Whether it pushed, and the serving version."""
     given, blessing, pushed, outcome = (
         standard_artifacts.Model(),
@@ -40,7 +42,7 @@ def run_pusher(folder: Path, model: str, blessed: bool, compared: ServedVersion 
     storage.write_text(f"{blessing.uri}/{DECISION}", decision.model_dump_json())
     properties = {
         "destination": str(folder / "serving"),
-        "publish_to": "",
+        "publish_to": publish_to,
         "push": 1,
         "must_be_blessed": 0,
         "serving": compared.to_property() if compared else "",
@@ -79,7 +81,9 @@ def test_a_model_that_was_rolled_back_is_not_pushed_again(tmp_path: Path) -> Non
     run_pusher(tmp_path, "two", blessed=True, compared=pin_serving(str(serving)))
     rollback(str(serving), "wrong labels")
     compared = pin_serving(str(serving))
-    assert run_pusher(tmp_path, "two", blessed=True, compared=compared) == (0, f"{serving}/3")
+    modules = tmp_path / "modules"
+    assert run_pusher(tmp_path, "two", blessed=True, compared=compared, publish_to=str(modules)) == (0, f"{serving}/3")
+    assert not modules.exists(), "the hub module of a model that was rolled back is not published"
     said = (tmp_path / "outcome").read_text().replace("\\", "")
     assert "the same one was rolled back as version 2 on" in said and ": wrong labels" in said
     assert run_pusher(tmp_path, "three", blessed=True, compared=compared) == (1, f"{serving}/4")

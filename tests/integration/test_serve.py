@@ -30,6 +30,7 @@ from tensorflow_serving.apis import (
 )
 
 from hubline.core.errors import UserError
+from hubline.serving.policy import VersionPolicy
 from hubline.serving.server import Settings, serve
 from tests.support.served import Server, serving, write_version
 
@@ -318,6 +319,8 @@ def end_at_once(settings: Settings) -> None:
 def test_there_must_be_something_to_serve_and_a_free_port(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(UserError, match="neither a SavedModel nor a serving folder with a version in it"):
         end_at_once(Settings(str(tmp_path), "model"))
+    with pytest.raises(UserError, match=r"there is no version 7, 9, only 3$"):
+        end_at_once(Settings(str(folder), "model", policy=VersionPolicy(fixed=(9, 7))))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

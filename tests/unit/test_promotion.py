@@ -1,6 +1,7 @@
 """`hubline models`: which version serves, what comes back, and what is removed; on a disk and in an object store."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from hubline.core import storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError, UserError
 from hubline.pipeline.cli import app
+from hubline.pipeline.models import summaries
 from hubline.serving import promotion
-from hubline.serving.history import Event, History, record
+from hubline.serving.history import FOLDER, Event, History, record
 from hubline.serving.promotion import Change, pin, promote, prune, rollback, to_prune
 from hubline.serving.push import push
 from hubline.serving.versions import path_of, version_numbers
@@ -139,15 +141,43 @@ def test_the_last_word_on_a_model_counts(drawn: list[tuple[Any, str]]) -> None:
     for of in "xy":
         words = [kind for kind, digest in drawn if digest == of and kind in ("rolled_back", "promoted")]
         assert (history.withdrawal(of) is not None) == (words[-1:] == ["rolled_back"])
-        pins = [kind for kind, digest in drawn if digest == of and kind in ("pinned", "unpinned")]
+        pins = [kind for kind, digest in drawn if digest == of and kind != "rolled_back"]  # a new version isn't pinned
         assert (ord(of) in history.pinned) == (pins[-1:] == ["pinned"])
+
+
+def test_a_number_that_comes_again_is_another_version(tmp_path: Path) -> None:
+    destination = f"{tmp_path}/serving"
+    pushed(destination, tmp_path, "a", "b")
+    pin(destination, 2, is_pinned=True)
+    shutil.rmtree(f"{destination}/2")
+    pushed(destination, tmp_path, "c")
+    history, digest = History.read(destination), tree_digest(path_of(destination, 2))
+    made = history.made(2)
+    assert made is not None and made.digest == digest and not history.pinned
+    assert [row["digest"] for row in summaries(destination)] == [tree_digest(path_of(destination, 1)), digest]
+    rollback(destination, "c is bad")
+    assert summaries(destination)[1]["states"] == ["rolled back"]
+
+
+def test_events_that_are_written_at_once_are_all_kept(
+    destination: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed(destination, tmp_path, "a")
+    before = storage.names(f"{destination}/{FOLDER}")
+    with monkeypatch.context() as at_once:
+        at_once.setattr(storage, "names", lambda _: before)
+        for number in (2, 3, 4):
+            record(destination, "pushed", number, "digest")
+    record(destination, "pushed", 5, "digest")
+    versions = [event.version for event in History.read(destination).events]
+    assert (versions[0], sorted(versions[1:-1]), versions[-1]) == (1, [2, 3, 4], 5)
 
 
 def test_a_damaged_event_is_named(tmp_path: Path) -> None:
     destination = f"{tmp_path}/serving"
     pushed(destination, tmp_path, "a")
     Path(destination, ".hubline", "history", "00000001.json").write_text("{")
-    with pytest.raises(UserError, match=r"history/00000001.json: no event of a serving folder"):
+    with pytest.raises(UserError, match=r"history/00000001.json: no event of a serving folder.*a newer one may have"):
         History.read(destination)
 
 
