@@ -54,38 +54,31 @@ def check(
         UserError: if there is no readable file, or a setting is malformed.
     """
     reading = read(path, settings, base)
-    sections = {**reading.parts, **reading.sections}
+    asked = _asked(reading)
     found = [*reading.diagnostics]
     if look:
-        found += [reading.source.diagnostic(*error) for error in _errors(reading.task, sections)]
+        found += [reading.source.diagnostic(*error) for error in _errors(reading.task, asked)]
         found += _root_faults(reading, root)
     if found or reading.file is None:
         raise PipelineFileError(found)
-    doubts = errors_of(_DOUBTS, _with_sample(sections)) if look else ()
+    doubts = errors_of(_DOUBTS, asked) if look else ()
     return reading.file, reading.source, [reading.source.diagnostic(*doubt) for doubt in doubts]
 
 
-def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
-    """Checks what a file that was read refers to, as `check` does.
-
-    Raises:
-        PipelineFileError: with all problems, each at its line.
-    """
-    sections = {name: getattr(file, name) for name in type(file).model_fields}
-    found = [source.diagnostic(*error) for error in _errors(file.task, sections)]
-    found += _root_faults(Reading(source, file.task, file, sections), root)
-    if found:
-        raise PipelineFileError(found)
+def _asked(reading: Reading) -> dict[str, Any]:
+    """What looks ask for by name: the sections as far as they are valid, names of features with and without errors, and
+    a sample of the data, which looks share."""
+    asked = {**reading.parts, **reading.sections}
+    if "features" in asked:
+        asked["feature_names"] = frozenset(map(str, reading.source.values["features"]))
+    if "data" in asked:
+        asked["sample"] = Sample(asked["data"])
+    return asked
 
 
-def _errors(task: str, sections: Mapping[str, Any]) -> Iterator[PlacedError]:
+def _errors(task: str, asked: Mapping[str, Any]) -> Iterator[PlacedError]:
     looks = (*_LOOKS, *(destinations.LOOKS_TO_INFER if task == "infer" else _TO_TRAIN))
-    yield from errors_of(looks, _with_sample(sections))
-
-
-def _with_sample(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """The sections, and the sample that looks share."""
-    return {**sections, **({"sample": Sample(sections["data"])} if "data" in sections else {})}
+    yield from errors_of(looks, asked)
 
 
 def _root_faults(reading: Reading, root: Path | None) -> Iterator[Diagnostic]:

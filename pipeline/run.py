@@ -76,7 +76,7 @@ def _run_file(
     listener: Listener | None,
     settings: Sequence[str],
 ) -> tuple[Result, int]:
-    file, source, _ = check_file(path, settings, root)
+    file, source, warnings = check_file(path, settings, root)
     places = Paths.of(path, file.name, root)
     if fault := root_fault(file.beam, str(places.root)):
         raise PipelineFileError([source.diagnostic(("beam",), fault)])
@@ -88,6 +88,8 @@ def _run_file(
         shown = stderr if quiet else stdout
         console = console_on(shown)
         console.print("  ".join([file.name, str(path), *settings]), style="bold", markup=False, soft_wrap=True)
+        for warning in warnings:
+            console.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)
         result, code = execute(file, source, places, folder, console, listener)
         storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
         if not result.nothing_to_do:

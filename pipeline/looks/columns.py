@@ -1,9 +1,10 @@
 """Looks for columns that no record has, and for columns of another type than their use takes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from hubline.components.config.data import Data, DataToInfer
 from hubline.components.config.evaluation import Evaluation
+from hubline.components.example_validator.checks import ColumnUse
 from hubline.components.example_validator.requirements import uses_of
 from hubline.core.config_errors import Location, PlacedError
 from hubline.pipeline.diagnostics import nearest
@@ -23,8 +24,9 @@ _FIT: dict[ColumnType, str] = {
 """Kinds of feature for each type of column."""
 
 
-def features_have_columns(features: Features, sample: Sample) -> Iterator[PlacedError]:
-    yield from _absent(_read(features), sample)
+def features_have_columns(features: Features, feature_names: Set[str], sample: Sample) -> Iterator[PlacedError]:
+    read = ((location, use.column) for location, use in _read(features))
+    yield from _absent(((place, name) for place, name in read if not _crosses(place, name, feature_names)), sample)
 
 
 def labels_have_columns(label: Label | None, sample: Sample) -> Iterator[PlacedError]:
@@ -45,17 +47,16 @@ def limits_have_columns(data: Data, sample: Sample) -> Iterator[PlacedError]:
     yield from _absent(((("data", "drift", "columns", column), column) for column in named), sample)
 
 
-def features_take_the_types(features: Features, sample: Sample) -> Iterator[PlacedError]:
-    for use in uses_of(features):
-        name = use.key.removeprefix("features.")
-        if name in images(features):
+def features_take_the_types(features: Features, feature_names: Set[str], sample: Sample) -> Iterator[PlacedError]:
+    for location, use in _read(features):
+        if _crosses(location, use.column, feature_names - features.keys()):
             continue
-        for record in sample.records:
+        for record in sample.records if sample.is_judged else ():
             found = record.columns.get(use.column)
             if found is not None and found.values and found.type and found.type not in use.types:
                 holds, takes = _WORDS[found.type], " or ".join(_WORDS[each] for each in use.types)
                 said = f"holds {holds}, and kind: {use.kind} takes {takes}; {holds} are for kind: {_FIT[found.type]}"
-                yield _key_of(features, name), f"{record.path}: the column '{use.column}' of {record.name} {said}"
+                yield location, f"{record.path}: the column '{use.column}' of {record.name} {said}"
                 break
 
 
@@ -73,7 +74,8 @@ def columns_that_may_be_absent(
     data: Data | DataToInfer, features: Features, evaluation: Evaluation | None, sample: Sample
 ) -> Iterator[PlacedError]:
     """Columns that the first records lack, of data that is too large to be searched."""
-    read = [*_read(features), *(_sliced(evaluation) if evaluation else ())]
+    of_features = [(location, use.column) for location, use in _read(features)]
+    read = [*of_features, *(_sliced(evaluation) if evaluation else ())]
     for location, column in [*read, *(_named(data) if isinstance(data, Data) else ())]:
         if sample.records and sample.lacks(column) is None:
             count = len(sample.records)
@@ -81,12 +83,17 @@ def columns_that_may_be_absent(
             yield location, f"{which} column '{column}'; {nearest(column, sample.columns)}"
 
 
-def _read(features: Features) -> Iterator[tuple[Location, str]]:
-    """Raw columns of features. Images have looks of their own."""
+def _read(features: Features) -> Iterator[tuple[Location, ColumnUse]]:
+    """Raw columns of features, with where each is named. Images have looks of their own."""
     for use in uses_of(features):
         name = use.key.removeprefix("features.")
         if name not in images(features):
-            yield _key_of(features, name), use.column
+            yield _key_of(features, name), use
+
+
+def _crosses(location: Location, name: str, names: Set[str]) -> bool:
+    """Whether a cross names one of these features. What is wrong with that feature is said there."""
+    return location[2:] == ("of",) and name in names
 
 
 def _sliced(evaluation: Evaluation) -> Iterator[tuple[Location, str]]:

@@ -39,12 +39,14 @@ class Sample:
 
     def __init__(self, data: Data | DataToInfer) -> None:
         self.patterns = data.patterns
+        self._window = data.window
         is_selected = isinstance(data, Data) and data.where is not None
         self.is_strict = data.bad_records.policy == "fail"
         """Whether a single unreadable record stops a run."""
         self.is_judged = self.is_strict and not is_selected
         """Whether a single bad record stops a run. Records that `where` leaves out may lack anything."""
         self._found: dict[str, Found] = {}
+        self._searched: dict[str, list[str]] = {}
         self._lacks: dict[str, bool | None] = {}
 
     def files(self, split: str) -> Found:
@@ -82,7 +84,10 @@ class Sample:
         return sorted({name for record in self.records for name, column in record.columns.items() if column.values})
 
     def lacks(self, column: str) -> bool | None:
-        """Whether no record of the data has a column; None if the data is too large to know, or there is none."""
+        """Whether no record of the data has a column; None if the data is too large to know, or there is none.
+
+        Of data in spans, all that a run reads are searched: a column is often missing in a single one.
+        """
         if column not in self._lacks:
             self._lacks[column] = self._look_for(column)
         return self._lacks[column]
@@ -92,13 +97,23 @@ class Sample:
             return False
         if not self.records or any(map(is_remote, self.patterns.values())):
             return None
+        try:
+            paths = [path for split in self.patterns for path in self._files_of_all_spans(split)]
+        except (UserError, OSError):  # older spans have errors, which a run reports
+            return None
         ends = time.monotonic() + _SECONDS
-        for split in self.patterns:
-            for path in self.known_files(split):
-                there = has_column(path, column, ends)
-                if there is None or there:
-                    return None if there is None else False
+        for path in paths:
+            there = has_column(path, column, ends)
+            if there is None or there:
+                return None if there is None else False
         return True
+
+    def _files_of_all_spans(self, split: str) -> list[str]:
+        """The data files of a split that a run reads, those of the newest span first."""
+        if split not in self._searched:
+            found = find({split: self.patterns[split]}, self._window)[split]
+            self._searched[split] = sorted(found, key=lambda path: -(found[path].span or 0))
+        return self._searched[split]
 
 
 def key_of_split(split: str) -> Location:

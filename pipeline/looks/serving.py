@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from hubline.components.config.serving import Serving
+from hubline.components.predictor.label_answers import ANSWERS
 from hubline.core import storage
 from hubline.core.config_base import is_remote
 from hubline.core.config_errors import PlacedError
@@ -12,18 +13,6 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.config import Label
 from hubline.serving.versions import newest_version
 from hubline.trainer.export_format import PREDICT
-from hubline.trainer.task import BOX, CHOSEN, CLASSES, COVERS, LABEL, MASK, SCORE, SCORES, VALUE
-
-_OF_CLASS = frozenset({LABEL, SCORE, CLASSES, SCORES})
-_OUTPUTS = {
-    "class": _OF_CLASS,
-    "binary": _OF_CLASS,
-    "multilabel": frozenset({CHOSEN, CLASSES, SCORES}),
-    "regression": frozenset({VALUE}),
-    "class_and_box": _OF_CLASS | {BOX},
-    "pixels": frozenset({MASK, COVERS, CLASSES}),
-}
-"""Outputs of an exported model by kind of label."""
 
 _MEANINGS = "assets.extra/meanings.json"
 
@@ -32,7 +21,7 @@ def the_serving_model_answers_the_label(serving: Serving, label: Label) -> Itera
     if is_remote(serving.destination) or (version := newest_version(serving.destination)) is None:
         return
     outputs = _outputs_of(version)
-    kinds = [kind for kind, expected in _OUTPUTS.items() if expected == outputs]
+    kinds = [kind for kind, part in ANSWERS.by_kind.items() if part.outputs == outputs]
     if kinds and label.kind not in kinds:
         said = f"answers a label of kind {' or '.join(kinds)}, and this file has one of kind {label.kind}"
     elif kinds and label.named_classes and _classes_of(version) not in (None, words_digest(label.named_classes)):
@@ -60,12 +49,16 @@ def _outputs_of(version: str) -> frozenset[str]:
 
 
 def _classes_of(version: str) -> str | None:
-    """Digest of an exported model's classes; None if it is unknown."""
+    """Digest of an exported model's classes; None if it is unknown, or the file is damaged."""
     path = f"{version}/{_MEANINGS}"
     if not storage.exists(path):
         return None
-    with storage.open_binary(path) as file:
-        return json.load(file).get("classes")
+    try:
+        with storage.open_binary(path) as file:
+            meanings = json.load(file)
+    except ValueError:
+        return None
+    return meanings.get("classes") if isinstance(meanings, dict) else None
 
 
 DOUBTS = (the_serving_model_answers_the_label,)

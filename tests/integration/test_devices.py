@@ -15,8 +15,7 @@ from pydantic import TypeAdapter
 from hubline.components.trainer import local_workers
 from hubline.core.errors import RunError, UserError
 from hubline.pipeline.diagnostics import PipelineFileError
-from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.masks import LEFT_OUT
 from hubline.trainer import datasets, devices
@@ -223,9 +222,8 @@ def test_a_tf1_module_is_trained_on_one_device_only(tmp_path: Path) -> None:
         open_to_train(module, FineTune())
     text = GOOD.replace("modules/net", module).replace("[64, 48]", "[8, 8]")
     text = text.replace("training: {", "model: {fine_tune: {net: {}}}\ntraining: {devices: {device: cpu, count: 2}, ")
-    file, source = load(write(tmp_path, text))
     with pytest.raises(PipelineFileError) as found:
-        preflight(file, source)
+        check(write(tmp_path, text))
     (refused,) = (each.message for each in found.value.diagnostics if each.key == "model.fine_tune.net")
     assert refused.startswith("a TF1 module can be trained on one device only; set training.devices.count: 1")
 

@@ -12,7 +12,7 @@ from hubline.core.errors import UserError
 from hubline.pipeline.cli import app
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from tests.support import example_data
@@ -208,7 +208,7 @@ def test_what_a_file_points_at_is_looked_for(tmp_path: Path) -> None:
     path = tmp_path / "infer.yaml"
     path.write_text(CLASSIFY)
     with pytest.raises(PipelineFileError) as caught:
-        preflight(*load(path))
+        check(path)
     assert {diagnostic.key for diagnostic in caught.value.diagnostics} == {
         "data.examples", "hubs.colours.handle", "predictions.labels"
     }  # fmt: skip

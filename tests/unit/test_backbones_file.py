@@ -6,7 +6,7 @@ import pytest
 
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.trainer.kept import Kept
 from hubline.trainer.phases import kept_for, phases, stays_frozen
 
@@ -37,9 +37,7 @@ def diagnostics(folder: Path, text: str, look: bool = False) -> list[tuple[int, 
     path = folder / "pipeline.yaml"
     path.write_text(text)
     try:
-        file, source = load(path)
-        if look:
-            preflight(file, source)
+        check(path, look=look)
     except PipelineFileError as error:
         return [(diagnostic.line, diagnostic.key, diagnostic.message) for diagnostic in error.diagnostics]
     return []
@@ -68,7 +66,7 @@ def test_files_without_a_mistake(tmp_path: Path, changes: list) -> None:
     [
         ("lenet5", "lenet", "backbones.net.kind", "'lenet' is not known here; did you mean 'lenet5'?"),
         ("input: photo", "input: foto", "backbones.net.input", "there is no feature 'foto'"),
-        ("input: photo", "inputs: photo", "backbones.net.input", "missing"),
+        ("input: photo", "inputs: photo", "backbones.net.inputs", "did you mean 'input'?"),
         ("lenet5, input: photo", "lenet5, input: photo, depth: 3", "backbones.net.depth", "unknown key"),
         ("{kind: lenet5, input: photo}", NET.replace("V2", "V22"), "backbones.net.name", "mean 'MobileNetV2'?"),
         ("{kind: lenet5, input: photo}", NET.replace("net.h5", "imagenet"), "backbones.net.weights", "downloads no"),

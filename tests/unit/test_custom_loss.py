@@ -11,7 +11,7 @@ from hubline.components.pin.snapshot import pin_loss
 from hubline.core.errors import UserError
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.preprocessing.labels.class_and_box import LossWeights
 from hubline.trainer.config.losses import CustomLoss
 from hubline.trainer.custom_loss import check_loss, custom_loss
@@ -181,9 +181,8 @@ def test_the_file_is_checked_for_the_function_and_its_source_is_pinned(folder: P
 
     def diagnostics(name: str) -> list[tuple[str, int, str]]:
         path.write_text(FILE.replace("NAME", name))
-        file, source = load(path)
         try:
-            preflight(file, source)
+            check(path)
         except PipelineFileError as error:
             return [(one.key, one.line, one.message) for one in error.diagnostics if "loss" in one.key]
         return []

@@ -16,8 +16,7 @@ from hubline.components.exporter.card import ModuleCard
 from hubline.components.pusher.publish import publish
 from hubline.core.errors import RunError, UserError
 from hubline.pipeline.diagnostics import PipelineFileError
-from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.trainer.config.export import Export, TFLite
 from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.exports import tflite
@@ -279,7 +278,7 @@ def test_a_tf1_module_with_tables_is_refused_before_it_is_trained(tmp_path: Path
     tf1_trainable_modules.sentences(tmp_path / "modules" / "words", tmp_path)
     tf1_trainable_modules.images(tmp_path / "modules" / "net")
     with pytest.raises(PipelineFileError) as caught:
-        preflight(*load(write(tmp_path, FILE.format(export="{frozen_graph: true}", encode=""))))
+        check(write(tmp_path, FILE.format(export="{frozen_graph: true}", encode="")))
     (message,) = [each.message for each in caught.value.diagnostics if each.key == "export.frozen_graph"]
     assert message.startswith(f"{tmp_path}/modules/words: a TF1 module with tables")
 

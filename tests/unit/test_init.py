@@ -20,8 +20,7 @@ from hubline.pipeline.cli import app
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.init.command import init
 from hubline.pipeline.init.tables import tables_in
-from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from tests.support.example_data import feature, labelled, random_image, record, write_tfrecord
 from tests.support.hub_modules import mean_colour
 
@@ -29,8 +28,7 @@ SILENT = Console(file=io.StringIO())
 
 
 def passes_check(path: Path) -> PipelineFile:
-    file, source = load(path)
-    preflight(file, source)
+    file, _, _ = check(path)
     return file
 
 

@@ -234,6 +234,20 @@ def test_a_mistake_is_said_once_at_its_line_with_what_would_be_right(
                 "10: features.zone.bukets: unknown key; did you mean 'buckets'",
             ],
         ),
+        (  # of a feature that crosses name, whatever is wrong with it; and of a column that one names
+            {
+                "fare: {kind: numeric, normalize: z_score}": "fare: {kind: bucketised, buckets: 4}",
+                "hour: {": "hours: {",
+                "zone: {kind: bucketized, from: miles, buckets: 4}": "clock: {kind: catgorical, from: hour}\n"
+                "  both: {kind: crossed, of: [hours, clock, fare, dy], hash_buckets: 9}",
+            },
+            [
+                "6: features.fare.kind: 'bucketised' is not known here; did you mean 'bucketized'",
+                "9: features.hours: no record has a column 'hours'; did you mean 'hour'",
+                "10: features.clock.kind: 'catgorical' is not known here; did you mean 'categorical'",
+                "11: features.both.of: no record has a column 'dy'; did you mean 'day'",
+            ],
+        ),
         (  # a label of another kind, with what hangs on it
             {"validation: 1": "valid: 1", "kind: class\n": "kind: regression\n", "  classes: [no, yes]\n": ""},
             [

@@ -13,8 +13,7 @@ import tensorflow as tf
 from hubline.core.errors import UserError
 from hubline.core.package_versions import install_command
 from hubline.pipeline.diagnostics import PipelineFileError
-from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.trainer import operations
 from hubline.trainer.adapters.tensorflow_library import registered_operations
 from hubline.trainer.saved_model import SavedModel
@@ -162,7 +161,7 @@ def test_check_finds_it(tmp_path: Path, monkeypatch, change: Callable | None, tu
     if change:
         path.write_text(path.read_text().replace("handle: module", f"handle: {change(tmp_path)}"))
     with pytest.raises(PipelineFileError) as error:
-        preflight(*load(path))
+        check(path)
     (diagnostic,) = error.value.diagnostics
     assert diagnostic.key == key and says in diagnostic.message
 

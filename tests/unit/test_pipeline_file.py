@@ -15,7 +15,7 @@ from hubline.core.errors import UserError
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.diagnostics import PipelineFileError, nearest
 from hubline.pipeline.load import json_schema, load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.pipeline.reference import reference
 from tests.support.pipeline_files import GOOD, diagnostics, write
 
@@ -373,7 +373,7 @@ def test_a_schema_or_baseline_that_is_none_is_named_at_its_line(
         file.write_bytes(content)
     text = GOOD.replace("data: {examples: data/*.gz,", f"data: {{examples: data/*.gz, {key}: held-to,")
     with pytest.raises(PipelineFileError) as caught:
-        preflight(*load(write(tmp_path, text)))
+        check(write(tmp_path, text))
     (found,) = [diagnostic for diagnostic in caught.value.diagnostics if diagnostic.key == f"data.{key}"]
     assert found.line == 2 and found.message.startswith(f"{file}: ") and says in found.message
 

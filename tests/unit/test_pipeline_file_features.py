@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.preprocessing.feature_columns import input_columns
 from tests.support.pipeline_files import TABULAR, diagnostics, write
 
@@ -289,7 +289,7 @@ def test_what_is_wrong_with_a_vocabulary_file_is_named_at_its_line(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").touch()
     with pytest.raises(PipelineFileError) as caught:
-        preflight(*load(path))
+        check(path)
     ours, another = caught.value.diagnostics
     assert (ours.line, ours.key) == (6, "features.extra.vocabulary.file")
     assert ours.message.startswith(f"{file}: ") and says in ours.message
@@ -303,6 +303,6 @@ def test_a_vocabulary_file_is_held_to_its_digest(tmp_path: Path, content: bytes)
     (tmp_path / "data" / "a").touch()
     digest = subprocess.check_output(["sha256sum", "words.txt"], cwd=tmp_path, text=True).split()[0]
     text = TABULAR.replace("extra: EXTRA", WORDS.replace("words.txt", f"words.txt, sha256: {digest}"))
-    preflight(*load(write(tmp_path, text)))
+    check(write(tmp_path, text))
     with pytest.raises(PipelineFileError, match=f"words.txt: its sha256 is {digest}, but the pipeline file sets f+"):
-        preflight(*load(write(tmp_path, text.replace(digest, "f" * 64))))
+        check(write(tmp_path, text.replace(digest, "f" * 64)))

@@ -18,7 +18,7 @@ from hubline.components.predictor.predict import predictions
 from hubline.core.errors import UserError
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.trainer import operations
 from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import model as make_model
@@ -56,8 +56,7 @@ def infer(folder: Path, module: Path, image: str = "", hub: str = "", features: 
         f"hubs: {{asked: {{handle: {module}, {hub or 'inputs: {x: picture}'}}}}}\n"
         "predictions: {destination: out}\n"
     )
-    file, source = load(path)
-    preflight(file, source)
+    file, _, _ = check(path)
     model_spec = HubModelSpec.of(str(module), file.hubs["asked"], file.features, options)
     model = model_spec.open()
     pieces = pieces_of([str(folder / "data")])

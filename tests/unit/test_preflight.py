@@ -6,6 +6,8 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,13 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from hubline.components.example_gen.first_record import has_column, read_records
+from hubline.components.predictor.label_answers import ANSWERS
+from hubline.core.errors import UserError
 from hubline.pipeline.diagnostics import PipelineFileError
-from hubline.pipeline.load import load
 from hubline.pipeline.looks import sample as sample_module
-from hubline.pipeline.preflight import check, preflight
+from hubline.pipeline.looks import serving
+from hubline.pipeline.preflight import check
+from hubline.pipeline.run import run
 from tests.support import example_data
 
 PIPELINE = """\
@@ -39,7 +44,7 @@ def write(folder: Path, *records: bytes, more: str = "", compression: str = "") 
 
 def messages(path: Path) -> dict[str, str]:
     try:
-        preflight(*load(path))
+        check(path)
     except PipelineFileError as error:
         return {diagnostic.key: diagnostic.message for diagnostic in error.diagnostics}
     return {}
@@ -96,11 +101,42 @@ def test_data_is_listed_once_and_its_first_record_read_once(tmp_path: Path, monk
     path.write_text(text.replace("backbones: {", crop))
     assert messages(path).keys() == {"features.photo.from", "features.crop.from", "label.from"}
     assert sorted(calls) == ["find", "read_records"]
+    calls.clear()
+    (warning,) = check(_served(write(tmp_path, example_data.record(image=PHOTO, x=1, y=1)), ["value"]))[2]
+    assert warning.key == "serving.destination"
+    assert sorted(calls) == ["find", "read_records"], "what finds doubts asks the sample that errors were looked for in"
 
 
 def test_records_that_may_be_quarantined_are_not_judged_by_the_first(tmp_path: Path) -> None:
     records = [example_data.record(x=1), example_data.record(x=1, image=PHOTO, y=1)]
     assert messages(write(tmp_path, *records, more=", bad_records: {policy: quarantine}")) == {}
+
+
+@pytest.mark.parametrize("more", [", bad_records: {policy: quarantine}", ", where: keep == 1"])
+def test_a_type_in_a_record_that_is_not_judged_is_no_error(tmp_path: Path, more: str) -> None:
+    records = [
+        example_data.record(keep=0, x="old", image=PHOTO, y=1),
+        example_data.record(keep=1, x=1, image=PHOTO, y=1),
+    ]
+    assert messages(write(tmp_path, *records)).keys() == {"features.x"}
+    assert messages(write(tmp_path, *records, more=more)) == {}
+
+
+@pytest.mark.parametrize(("window", "says"), [("", None), (", window: 2", None), (", window: 1", "no record has a")])
+def test_a_column_that_only_an_older_span_has_is_there_if_a_run_reads_the_span(
+    tmp_path: Path, window: str, says: str | None
+) -> None:
+    path = write(tmp_path, example_data.record())
+    for day, columns in {"01": {"x": 1}, "02": {"X": 1}}.items():
+        record = example_data.record(image=PHOTO, y=1, **columns)
+        example_data.write_tfrecord(tmp_path / f"2024-01-{day}" / "a.tfrecord", [record])
+    text = path.read_text().replace("data/*", f"'{{YYYY}}-{{MM}}-{{DD}}/*'{window}")
+    path.write_text(text)
+    found = messages(path)
+    assert found.keys() == ({"features.x"} if says else set())
+    assert says is None or says in found["features.x"]
+    path.write_text(text.replace("x: {", "z: {"))
+    assert "no record has a column 'z'" in messages(path)["features.z"], "a misspelt column is in no span"
 
 
 def test_the_columns_of_a_record_are_those_that_tensorflow_reads(tmp_path: Path) -> None:
@@ -189,6 +225,18 @@ def test_folders_in_which_tensorflow_finds_no_model_are_refused(tmp_path: Path, 
     assert read == is_fine
 
 
+def _served(path: Path, outputs: Sequence[str]) -> Path:
+    """A pipeline file whose serving folder has a version 3 with these outputs."""
+    version = path.parent / "serving" / "3"
+    (version / "assets.extra").mkdir(parents=True)
+    saved = saved_model_pb2.SavedModel()
+    signature = saved.meta_graphs.add().signature_def["predict"]
+    for output in outputs:
+        signature.outputs[output].name = f"{output}:0"
+    (version / "saved_model.pb").write_bytes(saved.SerializeToString())
+    return path
+
+
 CHOICE = "{from: y, kind: class, classes: [a, b]}"
 
 
@@ -205,15 +253,9 @@ CHOICE = "{from: y, kind: class, classes: [a, b]}"
 def test_a_serving_model_that_answers_another_label_is_a_warning(
     tmp_path: Path, outputs: list[str], classes: list[str] | None, label: str, says: str | None
 ) -> None:
-    path = write(tmp_path, example_data.record(image=PHOTO, x=1, y=1))
+    path = _served(write(tmp_path, example_data.record(image=PHOTO, x=1, y=1)), outputs)
     path.write_text(path.read_text().replace("{from: y, kind: class}", label))
     version = tmp_path / "serving" / "3"
-    (version / "assets.extra").mkdir(parents=True)
-    saved = saved_model_pb2.SavedModel()
-    signature = saved.meta_graphs.add().signature_def["predict"]
-    for output in outputs:
-        signature.outputs[output].name = f"{output}:0"
-    (version / "saved_model.pb").write_bytes(saved.SerializeToString())
     digest = hashlib.sha256(json.dumps(classes).encode()).hexdigest() if classes else None
     (version / "assets.extra" / "meanings.json").write_text(json.dumps({"classes": digest}))
     _, _, warnings = check(path)
@@ -221,3 +263,33 @@ def test_a_serving_model_that_answers_another_label_is_a_warning(
     assert all(
         f"{version}: the model in serving" in warning.message and says in warning.message for warning in warnings
     )
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b""])
+def test_meanings_that_cannot_be_read_are_unknown(tmp_path: Path, content: bytes) -> None:
+    path = _served(write(tmp_path, example_data.record(image=PHOTO, x=1, y=1)), ["label", "score", "classes", "scores"])
+    path.write_text(path.read_text().replace("{from: y, kind: class}", CHOICE))
+    (tmp_path / "serving" / "3" / "assets.extra" / "meanings.json").write_bytes(content)
+    assert check(path)[2] == []
+
+
+def test_a_serving_model_of_a_kind_that_was_added_answers_its_own_label(tmp_path: Path, monkeypatch) -> None:
+    path = _served(write(tmp_path, example_data.record(image=PHOTO, x=1, y=1)), ["value"])
+    kinds = {**ANSWERS.by_kind, "count": ANSWERS.of("regression")}  # as docs/new-label-kind.md adds it
+    monkeypatch.setattr("hubline.pipeline.looks.serving.ANSWERS", replace(ANSWERS, by_kind=kinds))
+    (file, _, (warning,)) = check(path)
+    assert "answers a label of kind regression or count, and this file has one of kind class" in warning.message
+    label = file.label.model_copy(update={"kind": "count"})
+    assert not list(serving.the_serving_model_answers_the_label(file.serving, label))
+
+
+def test_a_run_shows_what_check_warns_of(tmp_path: Path, monkeypatch, capfd) -> None:
+    def full(file) -> None:
+        raise UserError("the disk is full")
+
+    monkeypatch.setattr("hubline.pipeline.run.pin", full)  # the run's first step, before TFX is imported
+    path = _served(write(tmp_path, example_data.record(image=PHOTO, x=1, y=1)), ["value"])
+    _, code = run(path, None, quiet=False)
+    (warning,) = check(path)[2]
+    shown = capfd.readouterr().out
+    assert code == 2 and shown.index(f"Warning: {warning}") < shown.index("the disk is full")

@@ -13,9 +13,8 @@ from hubline.components.hub_module.executor import Executor
 from hubline.core.errors import UserError
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.inspect import inspect_handle
-from hubline.pipeline.load import load
 from hubline.pipeline.predict.cli import predict
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.trainer.adapters.tensorflow_library import registered_operations
 from hubline.trainer.reaching_operations import KNOWN, reaching_operations, refuse_reaching
 from hubline.trainer.saved_model import SavedModel
@@ -197,10 +196,10 @@ SAYS = re.escape(
 def test_check_refuses_a_module_unless_the_file_allows_its_operation(tmp_path: Path, reading: Path) -> None:
     path = make_project(tmp_path, PIPELINE.replace("handle: module", f"handle: {reading}"))
     with pytest.raises(PipelineFileError, match=SAYS) as error:
-        preflight(*load(path))
+        check(path)
     assert [each["key"] for each in error.value.as_dicts] == ["hubs.mean.handle"]
     path.write_text(path.read_text().replace(f"handle: {reading}", f"allow_operations: [ReadFile], handle: {reading}"))
-    preflight(*load(path))
+    check(path)
 
 
 def test_hub_module_refuses_it_before_it_is_loaded(tmp_path: Path, reading: Path, monkeypatch) -> None:

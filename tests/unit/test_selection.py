@@ -23,7 +23,7 @@ from hubline.components.example_gen.take import bound_of_count, bound_of_share, 
 from hubline.core.errors import DataError
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.preprocessing.exact_arithmetic import NumberColumn
 from hubline.preprocessing.expression import columns_of_condition, holds
 from tests.support import example_data
@@ -106,12 +106,12 @@ def test_a_column_that_the_first_records_lack_is_found_before_a_run(tmp_path: Pa
     # The first records are left out, and have no label.
     records = [example_data.record(x=1.0, **({"year": 2000, "y": 1} if n > 2 else {})) for n in range(5)]
     example_data.write_tfrecord(tmp_path / "data" / "a", records, "GZIP")
-    preflight(*load(write(tmp_path, "where: year > 1999")))
+    check(write(tmp_path, "where: year > 1999"))
     with pytest.raises(PipelineFileError) as caught:
-        preflight(*load(write(tmp_path, "where: yaer > 1999")))
+        check(write(tmp_path, "where: yaer > 1999"))
     (found,) = caught.value.diagnostics
     assert (found.key, found.line) == ("data.where", 2)
-    assert "none of the first 5 records has a column 'yaer'; did you mean 'year'?" in found.message
+    assert "no record has a column 'yaer'; did you mean 'year'?" in found.message
 
 
 TOWNS = ("ulm", "bonn", "ham")

@@ -21,7 +21,7 @@ from hubline.core.errors import UserError
 from hubline.core.spans import SpanPattern, to_date
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from tests.support import example_data
 from tests.support.project import PIPELINE, make_project
 
@@ -253,10 +253,10 @@ def test_any_text_is_a_pattern_or_a_mistake(text: str) -> None:
         assert SpanPattern.parse(pattern.example) is None
 
 
-def diagnostics(path: Path, data: str) -> dict[str, str]:
+def diagnostics(path: Path, data: str, look: bool = False) -> dict[str, str]:
     path.write_text(PIPELINE.replace("  examples: data\n  split: {train: 6, validation: 2, test: 2}\n", data))
     with pytest.raises(PipelineFileError) as caught:
-        preflight(*load(path))
+        check(path, look=look)
     return {diagnostic.key: diagnostic.message for diagnostic in caught.value.diagnostics}
 
 
@@ -287,14 +287,15 @@ def test_a_pattern_for_each_split_counts_from_a_folder(tmp_path: Path) -> None:
 
 def test_check_names_the_pattern_and_what_was_looked_for(tmp_path: Path) -> None:
     path = make_project(tmp_path, records=example_data.labelled(2))
-    found = diagnostics(path, "  examples: data/{YYYY}/{MM}-{DD}/*.gz\n")
+    found = diagnostics(path, "  examples: data/{YYYY}/{MM}-{DD}/*.gz\n", look=True)
     assert found == {
         "data.examples": f"{tmp_path}/data/{{YYYY}}/{{MM}}-{{DD}}/*.gz: no files matched; expected paths such as "
         f"{tmp_path}/data/2024/10-04/*.gz"
     }
-    write(tmp_path, "data/span-001/train-1", "data/span-001/val-1")
+    for split in ("train", "val"):
+        example_data.write_tfrecord(tmp_path / "data" / "span-001" / f"{split}-1", example_data.labelled(2))
     patterns = "{train: 'span-{SPAN:3}/train-*', validation: 'span-{SPAN:3}/val-*', test: 'span-{SPAN:3}/test-*'}"
-    found = diagnostics(path, f"  examples: data\n  split: {patterns}\n")
+    found = diagnostics(path, f"  examples: data\n  split: {patterns}\n", look=True)
     assert found.keys() == {"data.split.test"} and found["data.split.test"].endswith("/data/span-007/test-*")
 
 

@@ -17,7 +17,7 @@ from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_validator.requirements import checks_of
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
-from hubline.pipeline.preflight import preflight
+from hubline.pipeline.preflight import check
 from hubline.preprocessing.config import Label
 from hubline.trainer.class_weights import ManyClasses, OneClass, balanced
 from hubline.trainer.losses import of_each_output
@@ -102,7 +102,7 @@ def test_classes_named_by_numbers_are_named_as_they_are_written(tmp_path: Path) 
 def test_a_sample_weight_that_the_first_record_lacks_is_found_before_a_run(tmp_path: Path) -> None:
     example_data.write_tfrecord(tmp_path / "data" / "a", [example_data.record(x=1.0, y=1, wieght=2.0)])
     with pytest.raises(PipelineFileError) as caught:
-        preflight(*load(write(tmp_path, BINARY, "sample_weight: weight")))
+        check(write(tmp_path, BINARY, "sample_weight: weight"))
     (found,) = caught.value.diagnostics
     assert found.key == "training.sample_weight" and found.line == 5
     assert "no sample weight 'weight'; did you mean 'wieght'?" in found.message
