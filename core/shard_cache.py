@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from hubline.core import storage
 from hubline.core.config_base import Section, is_remote
 from hubline.core.digest import file_digest
+from hubline.core.errors import DamageError
 from hubline.core.seal import Seal
 
 _MARK = "complete"
@@ -75,6 +76,21 @@ class ShardCache:
         if damage:
             self._drop(entry, content, folder, damage)
         return None if damage else folder
+
+    def found(self, key: str, name: str) -> str:
+        """The folder of an entry that a step has made or found before.
+
+        Args:
+            key: Key of the entry.
+            name: What the entry was made of, for the error.
+
+        Raises:
+            DamageError: if there is none any more.
+        """
+        folder = self.find(key)
+        if folder is None:
+            raise DamageError(f"{name}: its result is no longer in the store {self._folder}; run again")
+        return folder
 
     @contextmanager
     def making(self, key: str) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """The rows of one shard."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import tensorflow_transform as tft
 
@@ -60,6 +61,10 @@ class EmbedShard:
         embedded = embedder.embed(task.name, task.count, f"{folder}/{_ROWS}", views, task.augment, task.seed, report)
         storage.write_bytes(f"{folder}/{_EMBEDDED}", embedded.to_property().encode())
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the modules, which other processes open themselves."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @cached_property
     def _with_modules(self) -> Embedder:
         return self._open(self.hubs)
@@ -75,6 +80,6 @@ class EmbedShard:
 
 def link_rows(store: str, task: EmbedTask, target: str) -> EmbedResult:
     """Puts the rows of a finished task at a path."""
-    found = ShardCache(store).find(task.key)
+    found = ShardCache(store).found(task.key, task.name)
     storage.link(f"{found}/{_ROWS}", target)
     return EmbedResult.model_validate_json(storage.read_bytes(f"{found}/{_EMBEDDED}"))

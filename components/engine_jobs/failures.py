@@ -25,6 +25,9 @@ _PYTHON = re.compile(r"^([\w.]*(?:Error|Exception|Interrupt|Exit)\b.*(?:\n(?!\s*
 _RUNNING = re.compile(r"\s*\[while running [^\n]*")
 _CAUSED_BY = re.compile(r"^Caused by: (.*)$", re.MULTILINE)
 
+_GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+"""What calls to a server that is gone end with."""
+
 AGAIN = "Shards that are done are kept; run again"
 
 
@@ -39,7 +42,10 @@ def explained(engine: Engine, job: str, error: BaseException, failure: str) -> R
     """
     text = f"{error}\n{failure}"
     if isinstance(error, grpc.RpcError):
-        return lost(engine, job, str(error.details() if isinstance(error, grpc.Call) else error))
+        details = str(error.details() if isinstance(error, grpc.Call) else error)
+        if isinstance(error, grpc.Call) and error.code() not in _GONE:
+            return RunError(f"{engine.address}: the job server refused the job {job}: {error.code().name}: {details}")
+        return lost(engine, job, details)
     if found := _MARK.search(text):
         return RunError(f"{engine.workers}: {json.loads(base64.b64decode(found[1]))}")
     return RunError(_reason(engine, job, text))
@@ -76,7 +82,7 @@ def _reason(engine: Engine, job: str, text: str) -> str:
     if found := _WORKER_GONE.search(text):
         return (
             f"{engine.workers}: a worker of the job {job} ended in the middle ({found[0]}). It may have been killed "
-            f"because memory ran out: look at its log, give it more memory, or fewer shards at once. {AGAIN}"
+            f"because memory ran out: look at its log, or give it more memory. {AGAIN}"
         )
     causes = _CAUSED_BY.findall(text)
     return f"{at} failed: {causes[-1] if causes else str(text).strip()[:2000]}"

@@ -15,7 +15,7 @@ from hubline.components.engine_jobs.engine import Engine
 from hubline.components.engine_jobs.failures import explained, lost
 from hubline.components.engine_jobs.flink import FlinkJob
 from hubline.core import interruption
-from hubline.core.errors import RunError
+from hubline.core.errors import RunError, UserError
 from hubline.core.progress import note
 
 _PAUSE_SECONDS = 0.2
@@ -105,7 +105,8 @@ class _Job:
     def _watch(self) -> None:
         now = time.monotonic()
         since, self._looked = now - self._looked, now
-        self._look()
+        with suppress(OSError, UserError):  # of a store that doesn't answer for a moment
+            self._look()
         self._hear(now)
         flink = self._engine.flink
         job = flink.job(self._name) if flink else None
@@ -116,7 +117,7 @@ class _Job:
             if slots and not slots.free:
                 self._waited += since
                 text = f"waits for slots: {slots.text} ({flink.url})"
-        if text != self._last and now - self._told > TELL_SECONDS:
+        if text and text != self._last and now - self._told > TELL_SECONDS:
             self._last, self._told = text, now
             note(f"the job {self._name}: {text}")
         if self._limit and now - self._began - self._waited > self._limit:

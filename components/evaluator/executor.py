@@ -129,7 +129,7 @@ class Executor(StageExecutor):
         cache, total = ShardCache(stage.store), len(stage.tasks)
         seen: dict[str, float] = defaultdict(float)
         for number, task in enumerate(stage.tasks):
-            made = cache.find(task.key)
+            made = cache.found(task.key, task.name)
             for name in (PREDICTIONS, *([MASKS] if predict.label.masks else [])):
                 storage.link(f"{made}/{name}", f"{evaluation_uri}/{name}/{name}-{number:05d}-of-{total:05d}.tfrecord")
             with storage.open_binary(f"{made}/{SEEN}") as file:

@@ -137,15 +137,13 @@ def _results(store: ShardCache, tasks: Sequence[Task]) -> list[Result]:
 
 
 def _results_of(store: ShardCache, task: Task) -> list[Result]:
-    folder = store.find(task.key)
-    if folder is None:
-        raise RuntimeError(f"{task.jobs[0].file.path}: no result in the store")
+    folder = store.found(task.key, task.name)
     by_folder = BY_FOLDER.validate_json(storage.read_bytes(f"{folder}/{INGESTED_FILE}"))
     return [Result(task.jobs[0].group, name, f"{folder}/{name}", ingested) for name, ingested in by_folder.items()]
 
 
 def _hashes(store: ShardCache, task: Task) -> bytes:
-    return storage.read_bytes(f"{store.find(task.key)}/{HASHES_FILE}")
+    return storage.read_bytes(f"{store.found(task.key, task.name)}/{HASHES_FILE}")
 
 
 def _linked(result: Result, artifact: Any) -> list[ShardFile]:

@@ -114,7 +114,8 @@ def prediction_stage(work: PredictionJob, tasks: Sequence[Task], store: str) -> 
 def summaries(stage: Stage[Task]) -> list[PredictionSummary]:
     """The summaries of finished shards."""
     cache = ShardCache(stage.store)
-    return [PredictionSummary.model_validate_json(_text(f"{cache.find(task.key)}/{_MADE}")) for task in stage.tasks]
+    found = (cache.found(task.key, task.name) for task in stage.tasks)
+    return [PredictionSummary.model_validate_json(_text(f"{folder}/{_MADE}")) for folder in found]
 
 
 def write_pictures(work: PredictionJob, prediction: Prediction, folder: str) -> dict[str, str]:
@@ -194,8 +195,8 @@ def assemble(stage: Stage[Task], made: Sequence[PredictionSummary], folder: str,
     }
     bad = b""
     for task in tasks:
-        kept = store.find(task.key)
-        for path in storage.files_below(f"{kept}"):
+        kept = store.found(task.key, task.name)
+        for path in storage.files_below(kept):
             if path == BAD:
                 bad += _bytes(f"{kept}/{path}")
             elif path == _PREDICTIONS and task in names:

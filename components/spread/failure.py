@@ -41,8 +41,8 @@ class Failure(Section):
         return cls(
             module=kind.__module__ if ours else "",
             name=kind.__name__,
-            text=str(error),
-            traceback="".join(traceback.format_exception(error)),
+            text=_printable(str(error)),
+            traceback=_printable("".join(traceback.format_exception(error))),
         )
 
     def error(self) -> Exception:
@@ -53,6 +53,11 @@ class Failure(Section):
             error = WorkerError(f"{self.name}: {self.text}")
         error.__cause__ = WorkerTraceback(self.traceback)
         return error
+
+
+def _printable(text: str) -> str:
+    """Text without lone surrogates, as of paths that are no UTF-8; JSON has no place for them."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _has_own_arguments(kind: type) -> bool:

@@ -5,13 +5,14 @@ ready. So several processes are not slower than one, however little there is to 
 """
 
 import logging
+import pickle
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
 
-from hubline.components.spread.here import Here
+from hubline.components.spread.own_tasks import OwnTasks
 from hubline.components.spread.processes import Process, Processes
 from hubline.components.spread.progress import Progress
 from hubline.components.spread.stage import Stage, Task
@@ -30,7 +31,7 @@ _ADVICE = (
 
 
 def run(stage: Stage[Task], tasks: Sequence[Task], workers: int, report: Progress, processes: Processes) -> None:
-    """Does tasks in several processes.
+    """Runs tasks in several processes.
 
     A task whose process is killed is done once more, by another process.
 
@@ -48,7 +49,7 @@ def run(stage: Stage[Task], tasks: Sequence[Task], workers: int, report: Progres
     try:
         _StageRun(stage, tasks, processes.ready(workers - 1), report).do()
     except BaseException:
-        processes.end()  # what still runs in them isn't wanted any more
+        processes.end()  # what still runs in them is no longer needed
         raise
 
 
@@ -57,47 +58,50 @@ class _StageRun:
 
     def __init__(self, stage: Stage[Task], tasks: Sequence[Task], helpers: list[Process], report: Progress) -> None:
         self._at_once = -(-stage.at_once // (len(helpers) + 1))
-        self._stage = replace(stage, tasks=(), at_once=self._at_once)
+        stage = replace(stage, tasks=(), at_once=self._at_once)
+        self._name = stage.name
+        # Before any task opens a model, which can't be sent to another process.
+        self._pickled = pickle.dumps(stage)
         self._waiting = deque(tasks)
         self._helpers = helpers
         self._workers = len(helpers) + 1
-        self._here = Here(self._stage, self._waiting, report)
+        self._own = OwnTasks(stage, self._waiting, report)
         self._report = report
         self._lost: set[str] = set()
         """Keys of the tasks that a process was killed for."""
 
     def do(self) -> None:
-        for helper in self._helpers:
-            helper.begin(self._stage)
         try:
+            self._own.start()
+            for helper in self._helpers:
+                helper.begin(self._pickled)
             while True:
                 self._hand_out()
-                if self._here.is_idle and not self._waiting and not any(helper.tasks for helper in self._helpers):
+                if self._own.is_idle and not self._waiting and not any(helper.tasks for helper in self._helpers):
                     return
-                self._listen()
+                self._receive()
                 interruption.check()
         finally:
-            self._here.end()
+            self._own.end()
             for helper in self._helpers:
                 helper.send(None)
 
     def _hand_out(self) -> None:
-        self._here.check()
         for helper in self._helpers:
-            while helper.is_ready and self._waiting and len(helper.tasks) < self._at_once:
-                helper.give(self._waiting.popleft())
+            while helper.is_ready and len(helper.tasks) < self._at_once and (task := self._own.next()) is not None:
+                helper.give(task)
         if self._waiting:
-            self._here.start()
+            self._own.start()
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         by_connection: dict[Any, Process] = {helper.connection: helper for helper in self._helpers}
-        for ready in wait([*by_connection, self._here.connection], _PAUSE_SECONDS):
-            if ready is self._here.connection:
-                ready.recv()
+        for ready in wait([*by_connection, self._own.connection], _PAUSE_SECONDS):
+            if ready is self._own.connection:
+                self._own.connection.recv()
             else:
-                self._hear(by_connection[ready])
+                self._receive_from(by_connection[ready])
 
-    def _hear(self, helper: Process) -> None:
+    def _receive_from(self, helper: Process) -> None:
         try:
             message = helper.connection.recv()
         except (EOFError, OSError):
@@ -108,8 +112,9 @@ class _StageRun:
                 helper.is_ready = stage == helper.stages
             case Logged(logger, level, text):
                 logging.getLogger(logger).log(level, "%s", text)
-            case Failed(failure):
-                raise failure.error()
+            case Failed(failure, stage):
+                if stage == helper.stages:
+                    raise failure.error()
             case Done(key, more, is_over):
                 task, done = helper.tasks.pop(key)
                 if not is_over:
@@ -121,16 +126,16 @@ class _StageRun:
         how = helper.end()
         worker = f"worker {helper.number + 2} of {self._workers} (process {helper.pid}) {how}"
         for key, (task, done) in helper.tasks.items():
-            at = f"while it did the {self._stage.name} of {task.name}"
+            at = f"while it did the {self._name} of {task.name}"
             if key in self._lost:
                 raise RunError(f"{worker} {at}, as did the one that tried before. {_ADVICE}")
             note(f"{worker} {at}, which another worker does again")
             self._lost.add(key)
             self._report(-done)
         if not helper.tasks:
-            note(f"{worker} before it had a task; the others do the {self._stage.name} without it")
+            note(f"{worker} before it had a task; the others do the {self._name} without it")
             self._helpers = [each for each in self._helpers if each is not helper]
             return
         self._waiting.extendleft([task for task, _ in helper.tasks.values()])
         helper.start()
-        helper.begin(self._stage)
+        helper.begin(self._pickled)

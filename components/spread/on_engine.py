@@ -15,7 +15,7 @@ from hubline.components.engine_jobs.pipeline import pipeline_on
 from hubline.components.engine_jobs.probe import Places
 from hubline.components.spread.failure import Failure
 from hubline.components.spread.stage import Report, Stage, Task
-from hubline.core import storage
+from hubline.core import interruption, storage
 from hubline.core.shard_cache import ShardCache
 
 _LOOK_UPS = 32
@@ -50,12 +50,14 @@ def run(stage: Stage[Task], tasks: Sequence[Task], arguments: Sequence[str], fai
                 | "Some at once" >> beam.BatchElements(stage.at_once, stage.at_once)
                 | "Do" >> beam.ParDo(_Do(stage, failures))
             )
+    except interruption.Interrupted:
+        raise
     except Exception as error:
-        left = {task.key for task in stage.missing()}  # some engines try again, with success
-        for name in storage.names(failures):
-            if name in left:
-                with storage.open_binary(f"{failures}/{name}") as file:
-                    raise Failure.model_validate_json(file.read()).error() from error
+        failed = set(storage.names(failures))
+        # Some engines try again, with success.
+        for task in replace(stage, tasks=[task for task in tasks if task.key in failed]).missing():
+            content = storage.read_bytes(f"{failures}/{task.key}")
+            raise Failure.model_validate_json(content).error() from error
         raise
 
 

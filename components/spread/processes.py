@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from hubline.components.spread.stage import Stage
 from hubline.components.spread.worker import work
 
 _GRACE_SECONDS = 5.0
@@ -44,11 +43,12 @@ class Processes:
 
     def ready(self, count: int) -> list["Process"]:
         """So many processes: those that are alive, and new ones."""
-        for process in self._all:
+        for process in self._all[:count]:
             if not process.is_alive:
                 process.end()
                 process.start()
-        self._all += [Process(number) for number in range(len(self._all), count)]
+        while len(self._all) < count:
+            self._all.append(Process(len(self._all)))
         return self._all[:count]
 
     def end(self) -> None:
@@ -98,8 +98,8 @@ class Process:
         with suppress(OSError):
             self.connection.send(message)
 
-    def begin(self, stage: Stage[Any]) -> None:
-        """Sends a stage without tasks, which the process answers once it has loaded the stage."""
+    def begin(self, stage: bytes) -> None:
+        """Sends a pickled stage without tasks, which the process answers once it has loaded the stage."""
         self.stages += 1
         self.is_ready = False
         self.send((self.stages, stage))

@@ -4,10 +4,11 @@ import gc
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -41,6 +42,8 @@ class Failed:
     """A task or a stage that failed."""
 
     failure: Failure
+    stage: int
+    """Number of the stage that it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Logged:
 def work(connection: Connection) -> None:
     """Does tasks until the other end of the connection is closed, or the process that holds it is gone.
 
-    Receives a stage without tasks and its number, tasks of this stage, and None at its end. Sends `Ready`, `Done`,
-    `Failed` and `Logged`.
+    Receives a pickled stage without tasks and its number, tasks of this stage, and None at its end. Sends `Ready`,
+    `Done`, `Failed` and `Logged`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the step, which then ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -68,12 +71,13 @@ def work(connection: Connection) -> None:
     ours.setLevel(logging.INFO)
     ours.propagate = False
     worker: _Worker | None = None
+    number = 0
     while True:
         try:
             received = connection.recv()
             if isinstance(received, tuple):
-                number, stage = received
-                worker = _Worker(stage, sending)
+                number = received[0]
+                worker = _Worker(pickle.loads(received[1]), number, sending)  # nothing else holds the stage's models
                 sending(Ready(number))
             elif received is None:
                 worker = None
@@ -83,7 +87,7 @@ def work(connection: Connection) -> None:
         except EOFError:
             os._exit(0)  # nothing is left to do; Python would first wait for threads
         except Exception as error:
-            sending(Failed(Failure.of(error)))
+            sending(Failed(Failure.of(error), number))
 
 
 class _Sending:
@@ -111,12 +115,12 @@ class _ToParent(logging.Handler):
 class _Worker:
     """Does the tasks of a stage."""
 
-    def __init__(self, stage: Stage[Any], sending: _Sending) -> None:
-        self._stage, self._sending = stage, sending
+    def __init__(self, stage: Stage[Any], number: int, sending: _Sending) -> None:
+        self._stage, self._number, self._sending = stage, number, sending
         self._pool = ThreadPoolExecutor(stage.at_once)
 
     def start(self, task: Any) -> None:
-        self._pool.submit(self._do, task)
+        self._pool.submit(self._do, task).add_done_callback(_end_if_failed)
 
     def _do(self, task: Any) -> None:
         report = _Report(task.key, self._sending)
@@ -124,7 +128,7 @@ class _Worker:
             self._stage.do(task, report)
             report.end()
         except Exception as error:
-            self._sending(Failed(Failure.of(error)))
+            self._sending(Failed(Failure.of(error), self._number))
 
 
 class _Report:
@@ -142,6 +146,12 @@ class _Report:
 
     def end(self) -> None:
         self._sending(Done(self._key, self._more, is_over=True))
+
+
+def _end_if_failed(done: Future[None]) -> None:
+    """Ends this process if not even an error could be sent; the step would otherwise wait for the task for ever."""
+    if done.exception() is not None:
+        os._exit(1)
 
 
 def _end_with_parent() -> None:

@@ -114,7 +114,7 @@ def merged(shards: Sequence[Shard], at_once: int = _MERGED_AT_ONCE) -> statistic
 
 
 def _load(shard: Shard, name: str) -> bytes:
-    return storage.read_bytes(f"{ShardCache(shard.store).find(shard.key)}/{name}")
+    return storage.read_bytes(f"{ShardCache(shard.store).found(shard.key, shard.name)}/{name}")
 
 
 def _described(shard: Shard, report: Callable[[int], None]) -> tuple[list[Any], list[FileFacts]]:

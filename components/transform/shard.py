@@ -145,4 +145,4 @@ def answers(shards: Sequence[Shard], folder: str) -> AnalysisResults:
 
 
 def _load(shard: Shard) -> bytes:
-    return storage.read_bytes(f"{ShardCache(shard.store).find(shard.key)}/{_FILE}")
+    return storage.read_bytes(f"{ShardCache(shard.store).found(shard.key, shard.name)}/{_FILE}")

@@ -52,6 +52,7 @@ def run_until(path: Path, point: str, number: signal.Signals) -> dict[str, Any]:
     from hubline.core import storage
     from hubline.pipeline import local
     from hubline.pipeline.run import run
+    from hubline.serving.versions import versions
 
     copy, launch = storage.copy, local.Run.launch
     sent: list[None] = []
@@ -79,7 +80,7 @@ def run_until(path: Path, point: str, number: signal.Signals) -> dict[str, Any]:
         "code": code,
         "ran": [step.id for step in result.steps if not step.cached],
         "reported": all(Path(result.report, name).exists() for name in ("report.json", "index.html")),
-        "serving": sorted(found.name for found in path.parent.glob("serving/*")),
+        "serving": versions(str(path.parent / "serving")),
     }
 
 

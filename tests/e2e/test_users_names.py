@@ -68,6 +68,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubline.components.beam import Beam
+from hubline.components.spread.own_tasks import OwnTasks
 from hubline.components.spread.run import run_stage
 from hubline.components.spread.stage import Stage
 
@@ -91,6 +92,7 @@ def look(task, folder, report):
 
 
 if __name__ == "__main__":
+    OwnTasks.start = lambda self: None  # so that another process does all tasks
     stage = Stage("imports", "modules", [Name(name) for name in sys.argv[1:]], look, "kept", weight=1.0)
     run_stage(stage, lambda work: Beam(workers=2).arguments(), "scratch")
     print(os.getpid())

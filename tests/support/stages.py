@@ -4,9 +4,11 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,24 @@ class Sleeping:
 
 
 @dataclass(frozen=True)
+class Meeting:
+    """Is done only once so many tasks are being done at the same time."""
+
+    tasks: int
+    marks: str
+    """Folder for a file of each task that has begun."""
+
+    def __call__(self, task: Number, folder: str, report: Report) -> None:
+        Path(self.marks, str(task.number)).touch()
+        deadline = time.monotonic() + 60
+        while len(list(Path(self.marks).iterdir())) < self.tasks:
+            assert time.monotonic() < deadline, "the others didn't begin"
+            time.sleep(0.02)
+        report(task.count)
+        Path(folder, FILE).write_text(json.dumps({"pid": os.getpid()}))
+
+
+@dataclass(frozen=True)
 class Refusing:
     """Refuses one of the tasks."""
 
@@ -81,7 +101,13 @@ class Killed:
     marks: str
     """Folder for a file each time."""
 
+    @cached_property
+    def _model(self) -> threading.Lock:
+        """Stands for what a stage opens and can't be sent to another process."""
+        return threading.Lock()
+
     def __call__(self, task: Number, folder: str, report: Report) -> None:
+        assert self._model
         while not is_helper() and task.number == 0 and self._killed < self.times:
             time.sleep(0.01)
             report(0)
