@@ -107,7 +107,7 @@ def test_the_resources_of_a_step_with_workers_are_those_of_each_of_them(
     assert pods.placement == load(path)[0].kubeflow.placement("Embedder")
     assert (pods.step, pods.kind, pods.placement.workers, pods.job.restarts) == ("Embedder", "shards", 4, 1)
     assert (pods.state, pods.workers_key) == ("gs://bucket/state", "kubeflow.steps.Embedder.workers")
-    assert container["resources"] == {"resourceMemoryLimit": "2Gi", "memoryLimit": 2 * 1024**3 / 1e9}, "of every step"
+    assert container["resources"] == {"resourceMemoryLimit": "16Gi", "memoryLimit": 16 * 1024**3 / 1e9}, "without GPU"
     assert "nodeSelector" not in placed
     trainer, _ = of_step(path, "trainer")
     assert "HUBLINE_WORKER_PODS" not in {each["name"] for each in trainer["env"]}

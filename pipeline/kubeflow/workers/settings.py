@@ -17,9 +17,11 @@ from hubline.pipeline.kubeflow.workers_config import SHARDS, VARIABLE, KindName,
 TRAINER = "Trainer"
 EXECUTOR = "hubline.pipeline.kubeflow.workers.executor.Executor"
 
-_OF_THE_STEP = ("cpu", "memory", "cpu_request", "memory_request", "gpus", "gpu_type", "node_selector", "tolerations",
-                "affinity", "shared_memory", "ephemeral_storage")  # fmt: skip
-"""Settings of a step that its workers get instead of the step's own pod, which needs no GPU and little memory."""
+_NODES = ("gpus", "gpu_type", "node_selector", "tolerations", "affinity", "shared_memory")
+"""Settings of a step that its workers get instead of the step's own pod, which uses no GPU."""
+_RESOURCES = ("cpu", "memory", "cpu_request", "memory_request", "ephemeral_storage")
+"""Settings of the Trainer that its workers get instead of the step's own pod, which only waits. The own pods of other
+steps assemble the results of all shards, and evaluate."""
 
 
 class WorkerPods(Section):
@@ -80,8 +82,8 @@ def spread_steps(kubeflow: Kubeflow) -> list[str]:
 
 
 def _coordinating(kubeflow: Kubeflow, step: str, kind: KindName, job: ShardJob, image: str) -> Placement:
-    """The placement of a step's own pod: with the step's environment, volumes, retries and time limit, and otherwise
-    what every step gets."""
+    """The placement of a step's own pod: what concerns GPUs and nodes is that of every step, and of the Trainer's pod
+    its resources, too."""
     placement = kubeflow.placement(step)
     pods = WorkerPods(
         step=step,
@@ -92,7 +94,8 @@ def _coordinating(kubeflow: Kubeflow, step: str, kind: KindName, job: ShardJob, 
         image_pull_secrets=kubeflow.image_pull_secrets,
         state=kubeflow.state or "",
     )
-    changed = {key: getattr(kubeflow.every_step, key) for key in _OF_THE_STEP}
+    moved = (*_NODES, *_RESOURCES) if step == TRAINER else _NODES
+    changed = {key: getattr(kubeflow.every_step, key) for key in moved}
     changed["env"] = placement.env | {VARIABLE: argument(pods.model_dump(mode="json", exclude_defaults=True))}
     return placement.model_copy(update=changed)
 
