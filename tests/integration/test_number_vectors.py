@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from hubline.core.errors import UserError
 from hubline.pipeline.predict.predict import predict_inputs
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
@@ -169,7 +170,7 @@ def test_modules_are_fine_tuned_and_builders_trained_on_numbers(frozen) -> None:
 def test_a_module_of_another_shape_says_what_is_missing(frozen) -> None:
     path, _ = frozen
     path.write_text(FILE.replace(", shape: [28, 28, 1]", ""))
-    result, code = run(path, None, quiet=True)
-    assert code == 2
-    assert "takes float32[?, 28, 28, 1], but the feature 'square' gives float32[?, 784]" in result.error
-    assert "give the feature shape: [28, 28, 1]" in result.error
+    with pytest.raises(UserError) as error:
+        run(path, None, quiet=True)
+    assert "takes float32[?, 28, 28, 1], but the feature 'square' gives float32[?, 784]" in str(error.value)
+    assert "give the feature shape: [28, 28, 1]" in str(error.value)

@@ -12,6 +12,7 @@ from hubline.core.digest import tree_digest
 from hubline.pipeline.cli import app
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
+from hubline.serving.versions import versions
 from tests.support import example_data
 from tests.support.project import PIPELINE, make_project
 
@@ -66,7 +67,7 @@ def test_a_run_on_s3_gives_what_a_run_on_a_disk_gives(s3: str, tmp_path: Path) -
 
     local, remote = trained(on_disk / "pipeline.yaml"), trained(on_s3 / "pipeline.yaml")
     assert remote.pushed_model == f"{s3}/project/serving/1" and remote.newly_pushed
-    assert storage.names(f"{s3}/project/serving") == ["1"]
+    assert versions(f"{s3}/project/serving") == ["1"]
     assert shards(remote, f"{s3}/project") == shards(local, str(on_disk))
     assert curves(remote) == curves(local)
     assert remote.decision and local.decision
