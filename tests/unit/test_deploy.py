@@ -120,6 +120,58 @@ def test_the_parts_of_a_cluster_name_each_other() -> None:
     assert memory and memory[1] == worker["args"][worker["args"].index("--memory") + 1]
 
 
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a label selector matches, as an API server reads it."""
+    assert selector.keys() <= {"matchLabels", "matchExpressions"}
+    expressions = selector.get("matchExpressions", [])
+    assert all(each["operator"] == "In" for each in expressions)
+    wanted = {key: [value] for key, value in selector.get("matchLabels", {}).items()}
+    wanted |= {each["key"]: each["values"] for each in expressions}
+    return all(labels.get(key) in values for key, values in wanted.items())
+
+
+def admits(policy: dict[str, Any], source: tuple[dict[str, str] | None, dict[str, str]], port: int) -> bool:
+    """Whether a policy lets a pod reach a port: one of its own namespace with these labels, or, if they are None, any
+    pod of a namespace with the other labels."""
+    pod, of_namespace = source
+    for rule in policy["spec"]["ingress"]:
+        if port in [each["port"] for each in rule["ports"]] if "ports" in rule else True:
+            for peer in rule["from"]:
+                if "namespaceSelector" in peer:
+                    assert "podSelector" not in peer
+                    if selects(peer["namespaceSelector"], of_namespace):
+                        return True
+                elif pod is not None and selects(peer["podSelector"], pod):
+                    return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("engine", "open_ports", "closed_ports"),
+    [("flink", [8081, 8098, 8099], [6123, 6124, 50000]), ("spark", [8098, 8099], [7077, 8080, 50000])],
+)
+def test_only_the_namespaces_of_steps_reach_what_runs_their_code(
+    engine: str, open_ports: list[int], closed_ports: list[int]
+) -> None:
+    objects = kustomized(DEPLOY / engine)
+    policy = named(objects, "NetworkPolicy", f"hubline-{engine}")
+    pods = [each["spec"]["template"]["metadata"]["labels"] for each in objects if each["kind"] == "Deployment"]
+    # The operator gives the pods of a cluster these labels.
+    clusters = [each["metadata"]["name"] for each in objects if each["kind"] == "FlinkDeployment"]
+    pods += [{"app": name, "component": part} for name in clusters for part in ("jobmanager", "taskmanager")]
+    assert len(pods) == 3 and all(selects(policy["spec"]["podSelector"], each) for each in pods)
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    stranger, steps = (None, {"kubernetes.io/metadata.name": "other"}), (None, {"hubline-engines": "allowed"})
+    for port in (*open_ports, *closed_ports):
+        assert not admits(policy, stranger, port) and not admits(policy, ({"app": "other"}, {}), port)
+        assert all(admits(policy, (pod, {}), port) for pod in pods)
+        assert admits(policy, steps, port) == (port in open_ports)
+    ports = {each["port"] for each in named(objects, "Service", f"hubline-{engine}-jobs")["spec"]["ports"]}
+    assert ports <= {*open_ports}
+    label = r"kubectl label namespace hubline kubeflow( default)? hubline-engines=allowed.*\n *kubectl apply"
+    assert re.search(rf"{label} --kustomize deploy/{engine}\n", PAGE.read_text())
+
+
 @pytest.mark.parametrize("engine", ["flink", "spark"])
 def test_the_lines_of_the_page_reach_the_job_server_and_the_workers(engine: str) -> None:
     objects = kustomized(DEPLOY / engine)
