@@ -6,6 +6,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Collection, Set
+from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hubline.core.config_base import escape, is_remote, normalized
 from hubline.core.errors import UserError
 from hubline.pipeline.init.profile import look
 from hubline.pipeline.init.suggest import Suggestion, suggest
-from hubline.pipeline.init.tables import convert_tables, tables_in
+from hubline.pipeline.init.tables import converted_tables, tables_in
 from hubline.pipeline.init.write import as_yaml, name_of, seen, text_of
 
 OTHER_FILES = frozenset(
@@ -87,12 +88,14 @@ def init(
         with console.status(f"looking at {hub}"):
             module = look_at_module(hub, hub if is_remote(hub) else os.path.relpath(hub, folder))
     dates: Set[str] = frozenset()
-    if tables := tables_in(examples):
-        converted = convert_tables(tables, folder, overwrite, console)
-        examples, dates = str(converted.folder), converted.dates
-    data = look(_absolute(examples), console, dates)
-    suggestion = suggest(data, label, module, kept)
-    storage.write_text(str(output), text_of(suggestion, data, _relative(_absolute(examples), folder), name_of(folder)))
+    with ExitStack() as unfinished:
+        if tables := tables_in(examples):
+            made = unfinished.enter_context(converted_tables(tables, folder, label, overwrite, console))
+            examples, dates = str(made.folder), made.dates
+        data = look(_absolute(examples), console, dates)
+        suggestion = suggest(data, label, module, kept)
+        text = text_of(suggestion, data, _relative(_absolute(examples), folder), name_of(folder))
+        storage.write_text(str(output), text)
     _say(console, f"Looked at {seen(data)}.", suggestion, output)
     return {
         "status": "succeeded",

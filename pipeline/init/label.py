@@ -45,14 +45,20 @@ def label_column(columns: Sequence[ColumnProfile], name: str | None) -> ColumnPr
     """
     if name is None and box_column(columns) is not None:
         name = BOX_LABELS
-    wanted = [column for column in columns if column.name == name or (name is None and column.name.lower() in LABELS)]
+    by_name = {column.name: column for column in columns}
+    return by_name[label_name([*by_name], name)]
+
+
+def label_name(columns: Sequence[str], name: str | None) -> str:
+    """The same of names of columns. Boxes are unknown."""
+    wanted = [column for column in columns if column == name or (name is None and column.lower() in LABELS)]
     if len(wanted) == 1:
         return wanted[0]
-    listed = f"the columns are: {', '.join(column.name for column in columns) or 'none'}"
+    listed = f"the columns are: {', '.join(columns) or 'none'}"
     if name is not None:
         raise UserError(f"there is no column '{name}'; {listed}")
     if wanted:
-        raise UserError(f"{' and '.join(column.name for column in wanted)} could be the label; pass --label COLUMN")
+        raise UserError(f"{' and '.join(wanted)} could be the label; pass --label COLUMN")
     raise UserError(f"no column is named {', '.join(LABELS[:-1])} or {LABELS[-1]}; pass --label COLUMN; {listed}")
 
 

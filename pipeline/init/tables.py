@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import glob
 import shlex
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from rich.console import Console
 from hubline.core.config_base import is_remote
 from hubline.core.errors import UserError
 from hubline.pipeline.convert.kinds import CellType
+from hubline.pipeline.init.label import BOX_LABELS, label_name
 
 _PACKED = (".gz", ".bz2", ".zst")
 _DELIMITERS = {".csv": None, ".tsv": "\t"}
@@ -40,17 +43,22 @@ def tables_in(examples: str) -> list[Path]:
     return found if len(kinds) == 1 and kinds <= {".csv", ".tsv", ".parquet"} else []
 
 
-def convert_tables(paths: Sequence[Path], beside: Path, overwrite: bool, console: Console) -> ConvertedTable:
-    """Converts tables as `hubline convert` does without options.
+@contextmanager
+def converted_tables(
+    paths: Sequence[Path], beside: Path, label: str | None, overwrite: bool, console: Console
+) -> Iterator[ConvertedTable]:
+    """Converts tables as `hubline convert` does without options. If the block fails, the TFRecords are removed, so that
+    the same command can be tried again with other options.
 
     Args:
         paths: Files of one kind.
         beside: Folder in which the folder of TFRecords is made.
-        overwrite: Whether to replace the TFRecords of an earlier conversion.
+        label: Label column; None to find it by name. A table without it isn't converted.
+        overwrite: Whether to replace the TFRecords of an earlier conversion, which the new ones then stay in place of.
         console: Shows how the columns were read.
 
     Raises:
-        UserError: if the tables need options; names the command that takes them.
+        UserError: if there is no such label, or the tables need options; names the command that takes them.
     """
     from hubline.pipeline.convert.convert import Options, convert
     from hubline.pipeline.convert.from_csv import CsvFile, Dialect
@@ -62,14 +70,30 @@ def convert_tables(paths: Sequence[Path], beside: Path, overwrite: bool, console
     shown = shlex.join(["hubline", "convert", command, *map(str, paths), "--output", str(folder)])
     options = Options(output=folder, overwrite=overwrite)
     dialect = Dialect(_DELIMITERS.get(kind) or ",", check_delimiter=_DELIMITERS.get(kind) is None)
-    try:
+    then = f"options are those of: {shown}\nthen: hubline init {shlex.quote(str(folder))}"
+    with _followed_by(then):
         sources = [ParquetFile(str(p), {}) if kind == ".parquet" else CsvFile(str(p), dialect) for p in paths]
+    if label is not None or BOX_LABELS not in sources[0].names:
+        label_name(sources[0].names, label)
+    with _followed_by(then):
         done = convert(sources, options, console)
-    except UserError as error:
-        then = f"options are those of: {shown}\nthen: hubline init {shlex.quote(str(folder))}"
-        raise UserError(f"{error}\n{then}") from error
     console.print(f"Converted by: {shown}", soft_wrap=True, highlight=False)
-    return ConvertedTable(folder, frozenset(each.name for each in done.columns if each.read_as is CellType.TIMESTAMP))
+    dates = frozenset(each.name for each in done.columns if each.read_as is CellType.TIMESTAMP)
+    try:
+        yield ConvertedTable(folder, dates)
+    except BaseException:
+        if not overwrite:
+            shutil.rmtree(folder)
+        raise
+
+
+@contextmanager
+def _followed_by(more: str) -> Iterator[None]:
+    """Adds lines to the message of a UserError."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{error}\n{more}") from error
 
 
 def _kind(path: Path) -> str:

@@ -271,6 +271,29 @@ def test_a_table_that_needs_options_leads_to_the_command(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
+def test_the_same_table_can_be_tried_again_with_what_was_missing(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{number % 7 / 2},{number % 5},{number}" for number in range(60)]
+    Path("trips.csv").write_text("\n".join(["miles,fare,id", *rows]))
+
+    def tried(*more: str) -> str:
+        done = CliRunner().invoke(app, ["init", "trips.csv", *more])
+        assert isinstance(done.exception, UserError), done.output
+        assert [path.name for path in tmp_path.iterdir()] == ["trips.csv"]
+        return str(done.exception)
+
+    assert "pass --label COLUMN; the columns are: miles, fare, id" in tried()
+    assert "there is no column 'fares'" in tried("--label", "fares")
+    assert "--keep speed: there is no such column" in tried("--label", "fare", "--keep", "speed")
+    again = CliRunner().invoke(app, ["init", "trips.csv", "--label", "fare"])
+    assert again.exit_code == 0, again.output
+    assert passes_check(Path("pipeline.yaml")).features.keys() == {"miles"}
+    shards = {path: path.read_bytes() for path in Path("trips-tfrecords").iterdir()}
+    failed = CliRunner().invoke(app, ["init", "trips.csv", "--label", "fare", "--keep", "speed", "--overwrite"])
+    assert isinstance(failed.exception, UserError)
+    assert {path: path.read_bytes() for path in Path("trips-tfrecords").iterdir()} == shards
+
+
 def test_the_penguins(tmp_path: Path, shared_data: Path) -> None:
     rows = pd.read_csv(next((shared_data / "penguin" / "labelled").glob("*.csv")))
     write_tfrecord(
