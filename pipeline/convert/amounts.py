@@ -27,8 +27,8 @@ _DIGITS = {
 }
 """Whole numbers by decimal separator, with or without grouping. A grouped number has no leading zero, so 0,250 has a
 decimal comma. Indian grouping, as in 12,34,567, is known with a decimal point."""
-_WITH_COMMAS = r"^(?:\p{Sc}|[A-Z]{0,2}\$|USD|GBP|JPY|CNY|INR|AUD|CAD)$"
-_EURO = "€"
+_GROUPED_BY_COMMAS = r"^(?:(?:US|A|AU|C|CA|NZ|HK|S|MX)?\$|[£¥₹₩₪฿₱]|USD|GBP|JPY|CNY|INR|AUD|CAD|NZD|HKD|SGD|MXN|KRW)$"
+"""Currencies that are written with a decimal point. Others, such as R$, € and ₺, have a decimal comma as often."""
 
 
 def plain_spaces(texts: pa.Array) -> pa.Array:
@@ -106,8 +106,8 @@ class Amounts:
     @cached_property
     def groups_by_comma(self) -> np.ndarray:
         """Whether the separators are commas, beside a currency that is written with a decimal point."""
-        in_words = pc.and_(pc.match_substring_regex(self.units, _WITH_COMMAS), pc.not_equal(self.units, _EURO))
-        return ~self._matches("number", r"\.") & pc.fill_null(in_words, False).to_numpy(zero_copy_only=False)
+        has_point = pc.fill_null(pc.match_substring_regex(self.units, _GROUPED_BY_COMMAS), False)
+        return ~self._matches("number", r"\.") & has_point.to_numpy(zero_copy_only=False)
 
     @cached_property
     def _is_amount(self) -> np.ndarray:

@@ -54,6 +54,12 @@ INTEGER, FLOAT, BYTES = CellType.INTEGER, CellType.FLOAT, CellType.BYTES
     [
         ("$1,200|$950|-$5.50|($3)|$-2|+$1", MONEY, [1200, 950, -5.5, -3, -2, 1]),
         ("$1,200|$3,400", MONEY, [1200, 3400]),
+        ("US$ 1,200|US$ 3", MONEY, [1200, 3]),
+        ("£1,459|£3", MONEY, [1459, 3]),
+        ("¥1,459|¥3", MONEY, [1459, 3]),
+        ("₩1,459|₩3", MONEY, [1459, 3]),
+        ("1,459 INR|3 INR", MONEY, [1459, 3]),
+        ("R$ 5.899,00|R$ 3", MONEY, [5899, 3]),
         ("1.200,00 €|950 €|1.000 €", MONEY, [1200, 950, 1000]),
         ("€ 1 200,50|7", MONEY, [1200.5, 7]),
         ("USD 1,200.50|USD 3", MONEY, [1200.5, 3]),
@@ -122,6 +128,10 @@ def test_a_notation_that_fits_all_cells_is_read(texts: str, kind: CellType, expe
     [
         ("1,250|3,400", "'1,250' could be 1250 (with a decimal point) or 1.250 (with a decimal comma)"),
         ("€1,459|€1,399", "'€1,459' could be 1459 (with a decimal point) or 1.459 (with a decimal comma)"),
+        ("R$ 5,899|R$ 3", "'R$ 5,899' could be 5899 (with a decimal point) or 5.899 (with a decimal comma)"),
+        ("₺1,459|₺1,399", "'₺1,459' could be 1459 (with a decimal point) or 1.459 (with a decimal comma)"),
+        ("1,459 ₽|3 ₽", "'1,459 ₽' could be 1459 (with a decimal point) or 1.459 (with a decimal comma)"),
+        ("TRY 1,459|TRY 3", "'TRY 1,459' could be 1459 (with a decimal point) or 1.459 (with a decimal comma)"),
         ("$1.200|$5", "'$1.200' could be 1.200 (with a decimal point) or 1200 (with a decimal comma)"),
         ("1,250 %|5 %", "'1,250 %' could be 1250 (with"),
         ("03/04/2024|01/02/2024", "say --date-format x=DMY for day 03 of month 04, or --date-format x=MDY for day 04"),
