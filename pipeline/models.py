@@ -4,12 +4,19 @@ from typing import Any
 
 from hubline.core import storage
 from hubline.core.digest import file_digest, tree_digest
+from hubline.core.errors import UserError
 from hubline.serving.history import Event, History
 from hubline.serving.versions import path_of, version_numbers
 
 
 def summaries(folder: str) -> list[dict[str, Any]]:
-    """Number, states, time, metrics and digest of each version, as far as the history has them."""
+    """Number, states, time, metrics and digest of each version, as far as the history has them.
+
+    Raises:
+        UserError: if the folder doesn't exist.
+    """
+    if not storage.is_folder(folder):
+        raise UserError(f"{folder}: there is no such folder")
     history, numbers = History.read(folder), version_numbers(folder)
     return [_summary(history, number, serves=number == numbers[-1]) for number in numbers]
 

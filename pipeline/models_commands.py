@@ -115,25 +115,21 @@ def promote(folder: Folder, version: Version, reason: Reason, as_json: Json = Fa
 
 
 @app.command()
-def pin(folder: Folder, version: Version, reason: Reason = "") -> None:
+def pin(folder: Folder, version: Version, reason: Reason = "", as_json: Json = False) -> None:
     """Spare a version when old versions are removed.
 
     Example: hubline models pin examples/digits/serving 1 --reason "reference for the audit"
     """
-    from hubline.serving import promotion
-
-    promotion.pin(folder, version, is_pinned=True, reason=reason)
+    _pin(folder, version, True, reason, as_json)
 
 
 @app.command()
-def unpin(folder: Folder, version: Version, reason: Reason = "") -> None:
+def unpin(folder: Folder, version: Version, reason: Reason = "", as_json: Json = False) -> None:
     """Spare a version no longer.
 
     Example: hubline models unpin examples/digits/serving 1
     """
-    from hubline.serving import promotion
-
-    promotion.pin(folder, version, is_pinned=False, reason=reason)
+    _pin(folder, version, False, reason, as_json)
 
 
 @app.command()
@@ -158,6 +154,17 @@ def prune(
     numbers = ", ".join(map(str, found))
     verb = "would be removed" if dry_run else "removed"
     console_on(sys.stdout).print(f"{verb}: {numbers}" if found else "nothing to remove", highlight=False)
+
+
+def _pin(folder: str, version: int, is_pinned: bool, reason: str, as_json: bool) -> None:
+    from hubline.serving import promotion
+
+    promotion.pin(folder, version, is_pinned, reason)
+    if as_json:
+        print(json.dumps({"status": "succeeded", "version": version, "pinned": is_pinned}))
+        return
+    state = "is pinned" if is_pinned else "is not pinned any more"
+    console_on(sys.stdout).print(f"{folder}: version {version} {state}", highlight=False)
 
 
 def _show_change(folder: str, change: "Change", as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -120,7 +121,8 @@ def serve(
             console_on(sys.stdout).print(f"REST: {urls['rest']}\ngRPC: {urls['grpc']}", highlight=False)
             sys.stdout.flush()
 
-    asyncio.run(run(settings, started))
+    if not asyncio.run(run(settings, started)):
+        os._exit(1)  # otherwise Python waits for the model
 
 
 def _name_of(folder: str) -> str:

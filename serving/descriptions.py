@@ -1,5 +1,6 @@
 """What a server says of its model: the state of its versions, and their signatures."""
 
+import inspect
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -12,6 +13,11 @@ from hubline.serving.signature import DEFAULT
 
 SIGNATURES = "signature_def"
 """The only kind of metadata that TensorFlow Serving has."""
+
+_PARAMETERS = inspect.signature(MessageToDict).parameters
+_DEFAULTS = next(  # the name of protobuf 5 and later, and that before
+    name for name in ("always_print_fields_with_no_presence", "including_default_value_fields") if name in _PARAMETERS
+)
 
 
 def model_status(models: Models, version: int | None = None) -> Any:
@@ -61,10 +67,11 @@ def model_metadata(model: Model, name: str) -> Any:
 
 
 def metadata_json(model: Model, name: str) -> dict[str, Any]:
-    """The same as TensorFlow Serving's REST API writes it."""
+    """The same as TensorFlow Serving's REST API writes it: with the fields that have their default value."""
+    options: dict[str, Any] = {"preserving_proto_field_name": True, _DEFAULTS: True}
     return {
         "model_spec": {"name": name, "signature_name": "", "version": str(model.version)},
-        "metadata": {SIGNATURES: MessageToDict(_signatures(model), preserving_proto_field_name=True)},
+        "metadata": {SIGNATURES: MessageToDict(_signatures(model), **options)},
     }
 
 

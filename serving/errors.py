@@ -13,6 +13,7 @@ HTTP_STATUS: dict[Code, int] = {
     Code.FAILED_PRECONDITION: 412,
     Code.NOT_FOUND: 404,
     Code.RESOURCE_EXHAUSTED: 429,
+    Code.CANCELLED: 499,
     Code.UNIMPLEMENTED: 501,
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
@@ -27,15 +28,18 @@ _PATH = re.compile(r"(?<![\w.])(?:[a-z][a-z0-9]*:/)?/[\w.@+-]+(?:/[\w.@+-]+)+")
 class RequestError(Exception):
     """A request that is refused or failed."""
 
-    def __init__(self, code: Code, message: str) -> None:
+    def __init__(self, code: Code, message: str, http_status: int | None = None) -> None:
+        """An error.
+
+        Args:
+            code: The status of a gRPC response.
+            message: What the client is told.
+            http_status: The status of an HTTP response, if not that of the code.
+        """
         super().__init__(message)
         self.code = code
         self.message = message
-
-    @property
-    def http_status(self) -> int:
-        """The status of an HTTP response."""
-        return HTTP_STATUS[self.code]
+        self.http_status = http_status or HTTP_STATUS[code]
 
 
 def invalid(message: str) -> RequestError:
@@ -44,7 +48,7 @@ def invalid(message: str) -> RequestError:
 
 
 def not_found(message: str) -> RequestError:
-    """The error for a model, version or signature that isn't there."""
+    """The error for a model or version that isn't there."""
     return RequestError(Code.NOT_FOUND, message)
 
 

@@ -1,7 +1,7 @@
 """TensorFlow Serving's gRPC API: PredictionService and ModelService."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -23,9 +23,6 @@ from hubline.serving.service import Service
 from hubline.serving.signature import CLASSIFY, DEFAULT, REGRESS, Arrays, chosen, signature_of
 
 _LOGGER = logging.getLogger(__name__)
-_NEVER = 60 * 60 * 24.0
-
-_PROMISES: Mapping[str, str] = {CLASSIFY: "classify", REGRESS: "regress"}
 
 
 def server(service: Service) -> grpc.aio.Server:
@@ -36,7 +33,7 @@ def server(service: Service) -> grpc.aio.Server:
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
     ]
-    found = grpc.aio.server(options=options)
+    found = grpc.aio.server(options=options, maximum_concurrent_rpcs=service.most_requests)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(service), found)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(service), found)
     return found
@@ -69,9 +66,7 @@ class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServic
             model = self.loaded(request.model_spec)
             signature = signature_of(model.signatures, request.model_spec.signature_name)
             inputs = protos.arrays(request.inputs, self.service.limits.body_bytes)
-            outputs = chosen(
-                await self.service.run(signature, inputs, context.time_remaining() or _NEVER), request.output_filter
-            )
+            outputs = chosen(await self.service.run(signature, inputs, context.time_remaining()), request.output_filter)
             response = predict_pb2.PredictResponse()
             for name, array in outputs.items():
                 response.outputs[name].CopyFrom(protos.tensor_of(array))
@@ -104,7 +99,7 @@ class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServic
                 raise invalid("the request has no tasks")
             response = inference_pb2.MultiInferenceResponse()
             for task in request.tasks:
-                if task.method_name not in _PROMISES:
+                if task.method_name not in (CLASSIFY, REGRESS):
                     raise RequestError(Code.UNIMPLEMENTED, f"method '{task.method_name}' isn't answered in one request")
                 model, outputs = await self.on_examples(task.model_spec, request.input, task.method_name, context)
                 result = response.results.add()
@@ -133,7 +128,7 @@ class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServic
         model = self.loaded(spec)
         signature = signature_of(model.signatures, spec.signature_name or DEFAULT, method)
         inputs = protos.serialized(signature, protos.examples(given))
-        return model, await self.service.run(signature, inputs, context.time_remaining() or _NEVER)
+        return model, await self.service.run(signature, inputs, context.time_remaining())
 
 
 class _Model(_Servicer, model_service_pb2_grpc.ModelServiceServicer):

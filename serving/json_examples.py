@@ -60,7 +60,7 @@ def class_scores(outputs: Arrays) -> tuple[list[list[str]], np.ndarray]:
     does: with empty names, or scores of 0.
 
     Raises:
-        RequestError: if the shapes differ, or the model gives neither.
+        RequestError: if the shapes differ, the classes are no strings, or the model gives neither.
     """
     classes = outputs.get(tf.saved_model.CLASSIFY_OUTPUT_CLASSES)
     scores = outputs.get(tf.saved_model.CLASSIFY_OUTPUT_SCORES)
@@ -72,6 +72,8 @@ def class_scores(outputs: Arrays) -> tuple[list[list[str]], np.ndarray]:
 
 
 def _decoded(classes: np.ndarray) -> list[list[str]]:
+    if classes.dtype != object:
+        raise invalid(f"the signature's classes must be strings, not {classes.dtype.name}")
     return [[name.decode(errors="replace") for name in row] for row in classes.tolist()]
 
 

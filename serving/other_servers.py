@@ -33,13 +33,15 @@ def configuration(kind: Kind, folder: str, name: str, policy: VersionPolicy, lab
         labels: Versions by label.
 
     Raises:
-        UserError: if the server can't reach the folder, or can't serve these versions.
+        UserError: if the folder isn't there, if the server can't reach it, or if it can't serve these versions.
     """
     folder, policy = _base(folder, policy)
     if kind == "tf-serving":
         return _tf_serving(folder, name, policy, labels)
     if policy != VersionPolicy() or labels:
-        raise UserError(f"--config {kind}: serves the newest version only; tf-serving has others and labels")
+        raise UserError(
+            f"--config {kind} serves the newest version only; use --config tf-serving for labels and other versions"
+        )
     return _docker(folder, name) if kind == "docker" else _kserve(folder, name)
 
 
@@ -48,9 +50,14 @@ def _base(folder: str, policy: VersionPolicy) -> tuple[str, VersionPolicy]:
     path = folder.rstrip("/") if is_remote(folder) else str(Path(folder).absolute())
     parent, _, last = path.rpartition("/")
     number = version_number(last)
-    if number is None or not storage.exists(f"{path}/saved_model.pb"):
-        return path, policy
-    return parent, VersionPolicy(fixed=(number,))
+    if number is not None and storage.exists(f"{path}/saved_model.pb"):
+        return parent, VersionPolicy(fixed=(number,))
+    if not is_remote(path):
+        if not storage.is_folder(path):
+            raise UserError(f"{path}: there is no such folder")
+        if storage.exists(f"{path}/saved_model.pb"):
+            raise UserError(f"{path}: servers read a SavedModel from a folder with a number, such as {path}/1")
+    return path, policy
 
 
 def _tf_serving(folder: str, name: str, policy: VersionPolicy, labels: Mapping[str, int]) -> str:
@@ -61,6 +68,7 @@ def _tf_serving(folder: str, name: str, policy: VersionPolicy, labels: Mapping[s
     else:
         chosen = f"latest {{ num_versions: {policy.latest} }}"
     lines = [
+        *["# Start the server with --allow_version_labels_for_unavailable_models=true."] * bool(labels),
         "model_config_list {",
         "  config {",
         f"    name: {json.dumps(name)}",

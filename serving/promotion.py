@@ -48,7 +48,13 @@ def rollback(destination: str, reason: str, to: int | None = None) -> Change:
         raise UserError(f"{destination}: version {target} is the same model as version {serving}, which serves")
     # First what must not be forgotten: a run must not push the same model again.
     record(destination, "rolled_back", serving, digest, reason)
-    return _promote(destination, target, serving, reason)
+    try:
+        return _promote(destination, target, serving, reason)
+    except (UserError, RunError) as error:
+        raise type(error)(
+            f"{error}\nNo version was copied, but the rollback of version {serving} is recorded: no run pushes its "
+            "model again"
+        ) from error
 
 
 def promote(destination: str, version: int, reason: str) -> Change:

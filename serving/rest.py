@@ -1,8 +1,10 @@
 """TensorFlow Serving's REST API: https://www.tensorflow.org/tfx/serving/api_rest."""
 
+import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +19,7 @@ from hubline.serving.signature import CLASSIFY, REGRESS, signature_of
 METRICS = "/monitoring/prometheus/metrics"
 
 _SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
+_BODIES: web.AppKey[asyncio.Semaphore] = web.AppKey("bodies", asyncio.Semaphore)
 _MODEL = r"/v1/models/{name:[^/:]+}{where:(?:/versions/[0-9]{1,19}|/labels/[^/:]+)?}"
 _JSON = "application/json"
 _TIMEOUT = "X-Request-Timeout-Seconds"
@@ -26,7 +29,7 @@ _LOGGER = logging.getLogger(__name__)
 def application(service: Service) -> web.Application:
     """The web application."""
     app = web.Application(client_max_size=service.limits.body_bytes, middlewares=[_errors])
-    app[_SERVICE] = service
+    app[_SERVICE], app[_BODIES] = service, asyncio.Semaphore(service.most_requests)
     app.router.add_post(_MODEL + ":predict", _predict)
     app.router.add_post(_MODEL + ":classify", _classify)
     app.router.add_post(_MODEL + ":regress", _regress)
@@ -42,17 +45,25 @@ async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitab
     method = request.match_info.handler.__name__.strip("_")
     try:
         with request.app[_SERVICE].counting("rest", method):
-            return await handler(request)
+            try:
+                return await handler(request)
+            except web.HTTPException as error:
+                raise _refused(request, error) from error
     except RequestError as error:
         return _error(error.http_status, error.message)
-    except web.HTTPRequestEntityTooLarge:
-        most = request.app[_SERVICE].limits.body_bytes
-        return _error(413, f"the body is too large: the limit is {most:,} bytes")
-    except web.HTTPException as error:
-        return _error(error.status, f"Malformed request: {request.method} {request.path}")
     except Exception:
         _LOGGER.exception("%s %s", request.method, request.path)
         return _error(500, "the server failed; its log has the details")
+
+
+def _refused(request: web.Request, error: web.HTTPException) -> RequestError:
+    """What aiohttp refuses: a body that is too large, an unknown path or method."""
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        most = request.app[_SERVICE].limits.body_bytes
+        message = f"the body is too large: the limit is {most:,} bytes"
+        return RequestError(Code.RESOURCE_EXHAUSTED, message, error.status)
+    code = Code.NOT_FOUND if error.status == web.HTTPNotFound.status_code else Code.INVALID_ARGUMENT
+    return RequestError(code, f"Malformed request: {request.method} {request.path}", error.status)
 
 
 def _error(status: int, message: str) -> web.Response:
@@ -74,12 +85,31 @@ def _timeout(request: web.Request) -> float | None:
     return seconds if seconds > 0 else None
 
 
+@asynccontextmanager
+async def _body(request: web.Request) -> AsyncIterator[dict[str, Any]]:
+    """The object in the body, which counts as one of those in memory until the end of the block."""
+    bodies, service = request.app[_BODIES], request.app[_SERVICE]
+    if bodies.locked():
+        raise RequestError(
+            Code.RESOURCE_EXHAUSTED, f"{service.most_requests} requests are here already; try again later"
+        )
+    async with bodies:
+        try:
+            body = await asyncio.wait_for(request.read(), service.timeout)
+        except asyncio.TimeoutError:
+            raise RequestError(Code.DEADLINE_EXCEEDED, f"no whole body within {service.timeout:g} s") from None
+        except (ConnectionError, web.RequestPayloadError) as error:
+            raise RequestError(Code.CANCELLED, f"the body is not whole: {error}") from error
+        yield await asyncio.to_thread(json_tensors.parse, body)
+
+
 async def _predict(request: web.Request) -> web.Response:
-    model, body = _model(request), json_tensors.parse(await request.read())
-    signature = signature_of(model.signatures, _signature_name(body))
-    inputs, as_rows = json_tensors.inputs_of(body, signature)
-    outputs = await request.app[_SERVICE].run(signature, inputs, _timeout(request))
-    return web.Response(body=json_tensors.response(outputs, as_rows), content_type=_JSON)
+    model = _model(request)
+    async with _body(request) as body:
+        signature = signature_of(model.signatures, _signature_name(body))
+        inputs, as_rows = await asyncio.to_thread(json_tensors.inputs_of, body, signature)
+        outputs = await request.app[_SERVICE].run(signature, inputs, _timeout(request))
+        return web.Response(body=json_tensors.response(outputs, as_rows), content_type=_JSON)
 
 
 async def _classify(request: web.Request) -> web.Response:
@@ -91,11 +121,12 @@ async def _regress(request: web.Request) -> web.Response:
 
 
 async def _answer_examples(request: web.Request, method: str, answer: Callable[[Any], bytes]) -> web.Response:
-    model, body = _model(request), json_tensors.parse(await request.read())
-    signature = signature_of(model.signatures, _signature_name(body), method)
-    inputs = protos.serialized(signature, json_examples.examples_of(body))
-    outputs = await request.app[_SERVICE].run(signature, inputs, _timeout(request))
-    return web.Response(body=answer(outputs), content_type=_JSON)
+    model = _model(request)
+    async with _body(request) as body:
+        signature = signature_of(model.signatures, _signature_name(body), method)
+        inputs = protos.serialized(signature, await asyncio.to_thread(json_examples.examples_of, body))
+        outputs = await request.app[_SERVICE].run(signature, inputs, _timeout(request))
+        return web.Response(body=answer(outputs), content_type=_JSON)
 
 
 def _signature_name(body: dict[str, Any]) -> str:

@@ -72,13 +72,16 @@ class Scheduler:
         """Starts to run requests on the current event loop."""
         self._tasks = [asyncio.create_task(self._work()) for _ in range(self._threads)]
 
-    async def stop(self) -> None:
-        """Waits until all accepted requests are answered."""
-        await self._batches.join()
-        for task in self._tasks:
+    async def stop(self, seconds: float) -> bool:
+        """Waits until all accepted requests are answered, at most for some seconds; returns whether they are."""
+        answering = asyncio.create_task(self._batches.join())
+        await asyncio.wait({answering}, timeout=seconds)
+        all_answered = answering.done()
+        for task in (answering, *self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._pool.shutdown()
+        self._pool.shutdown(wait=all_answered, cancel_futures=True)
+        return all_answered
 
     async def run(self, signature: Signature, inputs: Arrays, timeout: float) -> Arrays:
         """Runs a request that the signature has accepted.

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from hubline.core import interruption
 from hubline.core.errors import UserError
 from hubline.serving import grpc_api, rest
 from hubline.serving.limits import Limits
@@ -53,8 +56,13 @@ Started = Callable[[int, int], None]
 """Takes the ports of REST and gRPC once the server answers."""
 
 
-async def serve(settings: Settings, started: Started) -> None:
-    """Serves until SIGINT or SIGTERM; then answers the requests that it has accepted, and returns.
+async def serve(settings: Settings, started: Started) -> bool:
+    """Serves until SIGINT or SIGTERM; then answers the requests that it has accepted, within the grace period.
+
+    A second signal ends the process at once.
+
+    Returns:
+        Whether all are answered. Otherwise, a thread still runs a model, and Python waits for the thread at its exit.
 
     Raises:
         UserError: if no version can be loaded, or a port is taken.
@@ -66,11 +74,12 @@ async def serve(settings: Settings, started: Started) -> None:
     if not models.is_available:
         raise UserError(models.why_none())
     scheduler = Scheduler(metrics, settings.threads, settings.queue, settings.batching)
-    service = Service(models, scheduler, metrics, settings.limits, settings.timeout)
+    most_requests = settings.queue + settings.threads
+    service = Service(models, scheduler, metrics, settings.limits, settings.timeout, most_requests)
 
     end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, end.set)
+        asyncio.get_running_loop().add_signal_handler(number, _end, end, number)
     scheduler.start()
     over_grpc = grpc_api.server(service)
     over_rest = web.AppRunner(rest.application(service), access_log=None, shutdown_timeout=settings.grace)
@@ -89,8 +98,18 @@ async def serve(settings: Settings, started: Started) -> None:
         _LOGGER.info("ending; requests that are running get %g s", settings.grace)
         following.cancel()
     finally:
+        latest = time.monotonic() + settings.grace
         await asyncio.gather(over_grpc.stop(settings.grace), over_rest.cleanup())
-        await scheduler.stop()
+        all_answered = await scheduler.stop(max(latest - time.monotonic(), 0))
+    if not all_answered:
+        _LOGGER.warning("a model still runs after %g s; its requests get no answer", settings.grace)
+    return all_answered
+
+
+def _end(end: asyncio.Event, number: signal.Signals) -> None:
+    if end.is_set():
+        os._exit(interruption.exit_code(number))
+    end.set()
 
 
 def _bound(server: grpc_api.grpc.aio.Server, settings: Settings) -> int:

@@ -1,5 +1,6 @@
 """Answers requests, whatever the API that they came through."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ class Service:
     limits: Limits
     timeout: float
     """Seconds that a request may take, unless the client gives up earlier."""
+    most_requests: int
+    """Requests whose bodies may be in memory at the same time."""
 
     def model(self, name: str, version: int | None = None, label: str = "") -> Model:
         """The version that a request names.
@@ -46,7 +49,7 @@ class Service:
             RequestError: if it exceeds a bound, doesn't fit the signature, or fails.
         """
         signature.check(inputs)
-        self.limits.check(inputs)
+        await asyncio.to_thread(self.limits.check, inputs)
         return await self.scheduler.run(signature, inputs, min(timeout or self.timeout, self.timeout))
 
     @contextmanager
@@ -57,6 +60,9 @@ class Service:
             yield
         except RequestError as error:
             code = error.code
+            raise
+        except asyncio.CancelledError:  # the client hung up
+            code = Code.CANCELLED
             raise
         except BaseException:
             code = Code.INTERNAL

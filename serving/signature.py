@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from hubline.serving.errors import invalid, not_found, of_model
+from hubline.serving.errors import invalid, of_model
 
 Arrays = dict[str, np.ndarray]
 
@@ -86,7 +86,7 @@ def signature_of(signatures: Mapping[str, Signature], name: str, method: str | N
     """
     name = name or DEFAULT
     if name not in signatures:
-        raise not_found(f"the model has no signature '{name}', only {_listed(signatures)}")
+        raise invalid(f"the model has no signature '{name}', only {_listed(signatures)}")
     found = signatures[name]
     if method is not None and found.method != method:
         raise invalid(f"signature '{name}' answers {found.method or 'no'} requests, not {method}")

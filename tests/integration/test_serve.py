@@ -4,12 +4,15 @@ import asyncio
 import base64
 import io
 import json
+import os
+import re
 import signal
 import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -36,6 +39,8 @@ from tests.support.served import Server, serving, write_version
 
 pytestmark = pytest.mark.slow
 
+LIMITS = ("--max-body-mb", "1", "--max-examples", "100", "--queue", "6", "--threads", "2")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -47,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("log") / "server.log"
-    with serving(folder, log, "--label", "stable=3", "--max-body-mb", "1", "--max-examples", "100") as server:
+    with serving(folder, log, *LIMITS, "--label", "stable=3") as server:
         yield server
 
 
@@ -113,7 +118,9 @@ def test_state_and_metadata(server: Server, folder: Path) -> None:
     saved = tf.saved_model.load(str(folder / "3")).signatures
     assert signatures.keys() == saved.keys()
     assert signatures["classify"]["method_name"] == "tensorflow/serving/classify"
-    assert signatures["one"]["inputs"]["number"]["dtype"] == "DT_INT32"
+    number = signatures["one"]["inputs"]["number"]
+    assert number["dtype"] == "DT_INT32"
+    assert number["tensor_shape"] == {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +151,7 @@ def test_bad_requests_are_explained(server: Server, body: object, error: str | N
     if error is None:
         assert response.json() == {"predictions": [3]}
     else:
-        assert response.status_code in (400, 404) and error in response.json()["error"]
+        assert response.status_code == 400 and error in response.json()["error"]
         assert "/tmp" not in response.text and "{{node" not in response.text
 
 
@@ -236,16 +243,31 @@ def test_tensorflow_servings_own_clients(server: Server) -> None:
 
 
 def test_prometheus_counts_requests(server: Server) -> None:
-    def count() -> float:
+    def counts() -> Counter[str]:
         text = httpx.get(f"{server.base}/monitoring/prometheus/metrics").text
-        key = 'hubline_requests_total{api="rest",code="INVALID_ARGUMENT",method="predict"}'
-        values = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(key)]
         assert 'hubline_model_version_available{model="model",version="3"} 1.0' in text
-        return float(values[0]) if values else 0.0
+        found = re.findall(r'hubline_requests_total\{api="rest",code="(\w+)",method="(?!metrics)\w+"\} (\S+)', text)
+        return sum((Counter({code: int(float(value))}) for code, value in found), Counter())
 
-    before = count()
+    before = counts()
     post(server, "predict", {})
-    assert count() == before + 1
+    httpx.post(f"{server.base}/v1/other")
+    httpx.post(f"{server.rest}:predict", content=b" " * 1_000_001)
+    assert counts() - before == {"INVALID_ARGUMENT": 1, "NOT_FOUND": 1, "RESOURCE_EXHAUSTED": 1}
+
+
+def test_bodies_that_are_on_their_way_are_bounded(server: Server) -> None:
+    def status() -> int:
+        return post(server, "predict", {"signature_name": "one", "instances": [1]}).status_code
+
+    address = httpx.URL(server.base)
+    with ExitStack() as stack:
+        for _ in range(6 + 2):
+            half = stack.enter_context(socket.create_connection((address.host, address.port or 0)))
+            half.sendall(b"POST /v1/models/model:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        becomes(lambda: status() == 429)
+    becomes(lambda: status() == 200)
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_a_new_version_replaces_the_old_one_without_a_failed_request(tmp_path: Path) -> None:
@@ -286,12 +308,19 @@ def test_a_new_version_replaces_the_old_one_without_a_failed_request(tmp_path: P
 
 
 def wait_for(server: Server, holds: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+    def states() -> dict[str, str]:
+        return {each["version"]: each["state"] for each in httpx.get(server.rest).json()["model_version_status"]}
+
+    becomes(lambda: holds(states()))
+    return states()
+
+
+def becomes(holds: Callable[[], bool]) -> None:
     for _ in range(600):
-        found = {each["version"]: each["state"] for each in httpx.get(server.rest).json()["model_version_status"]}
-        if holds(found):
-            return found
+        if holds():
+            return
         threading.Event().wait(0.1)
-    raise AssertionError(found)
+    raise AssertionError
 
 
 def test_warm_up_requests_run_before_a_version_answers(tmp_path: Path) -> None:
@@ -314,6 +343,18 @@ def test_warm_up_requests_run_before_a_version_answers(tmp_path: Path) -> None:
 def end_at_once(settings: Settings) -> None:
     """Serves in this process until the server answers."""
     asyncio.run(serve(settings, started=lambda rest, grpc: signal.raise_signal(signal.SIGTERM)))
+
+
+def test_a_second_signal_ends_the_server_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+
+    def started(rest: int, grpc: int) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+
+    asyncio.run(serve(Settings(str(folder), "model", rest_port=0, grpc_port=0), started))
+    assert codes == [143]
 
 
 def test_there_must_be_something_to_serve_and_a_free_port(tmp_path: Path, folder: Path) -> None:

@@ -46,6 +46,21 @@ def test_tensorflow_serving(folder: Path) -> None:
     assert model.model_version_policy.specific.versions == [7]
 
 
+def test_the_configuration_says_what_labels_need(folder: Path) -> None:
+    assert "--allow_version_labels" not in printed(folder, "--config", "tf-serving")
+    text = printed(folder, "--config", "tf-serving", "--label", "stable=7")
+    assert text.startswith("# Start the server with --allow_version_labels_for_unavailable_models=true.\n")
+
+
+@pytest.mark.parametrize("kind", ["tf-serving", "docker"])
+def test_a_folder_that_no_server_can_serve_is_refused(folder: Path, kind: str) -> None:
+    with pytest.raises(UserError, match="digit: there is no such folder"):
+        printed(folder.parent / "digit", "--config", kind)
+    (folder / "7").rename(folder / "seventh")
+    with pytest.raises(UserError, match=r"seventh: servers read .* a folder with a number, such as .*/seventh/1"):
+        printed(folder / "seventh", "--config", kind)
+
+
 def test_docker(folder: Path) -> None:
     words = shlex.split(printed(folder, "--name", "d", "--config", "docker"))
     assert words[words.index("-v") + 1] == f"{folder}:/models/d:ro" and "MODEL_NAME=d" in words

@@ -110,6 +110,9 @@ def test_a_version_that_was_pushed_meanwhile_is_not_replaced(
     with pytest.raises(RunError, match="version 3 was pushed meanwhile"):
         promote(destination, 1, "why")
     assert version_numbers(destination) == [1, 2, 3] and content(destination, 3) == "c"
+    with pytest.raises(RunError, match=r"(?s)pushed meanwhile.*but the rollback of version 3 is recorded"):
+        rollback(destination, "why")
+    assert History.read(destination).withdrawal(tree_digest(path_of(destination, 3))) is not None
 
 
 def test_what_serves_is_pinned_or_new_is_never_removed(destination: str, tmp_path: Path) -> None:
@@ -216,16 +219,19 @@ def test_the_commands(tmp_path: Path) -> None:
     assert asked("diff", folder, "1", "3")["files"] == {}
     assert asked("promote", folder, "2", "--reason", "good")["version"] == 4
     runner = CliRunner()
-    assert runner.invoke(app, ["models", "pin", folder, "1", "--reason", "audit"]).exit_code == 0
+    assert asked("pin", folder, "1", "--reason", "audit") == {"status": "succeeded", "version": 1, "pinned": True}
     assert asked("prune", folder, "--keep", "1", "--dry-run") == {
         "status": "succeeded",
         "removed": [],
         "to_remove": [2, 3],
     }
     assert asked("prune", folder, "--keep", "1")["removed"] == [2, 3]
-    assert runner.invoke(app, ["models", "unpin", folder, "1"]).exit_code == 0
+    unpinned = runner.invoke(app, ["models", "unpin", folder, "1"])
+    assert unpinned.exit_code == 0 and "version 1 is not pinned any more" in " ".join(unpinned.stdout.split())
     said = runner.invoke(app, ["models", "list", folder]).stdout
     assert "serves, copy of 2" in said and "accuracy 0.2" in said
     assert "removed: 1" in runner.invoke(app, ["models", "prune", folder, "--keep", "1"]).stdout
+    with pytest.raises(UserError, match="servng: there is no such folder"):
+        runner.invoke(app, ["models", "list", f"{tmp_path}/servng"], catch_exceptions=False)
     with pytest.raises(UserError, match="--reason: must say why"):
         runner.invoke(app, ["models", "promote", folder, "4", "--reason", " "], catch_exceptions=False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from hubline.serving.errors import RequestError
-from hubline.serving.json_examples import examples_of
+from hubline.serving.json_examples import classifications, examples_of
 from hubline.serving.json_tensors import inputs_of, parse, response
 from hubline.serving.signature import PREDICT, Signature
 
@@ -121,6 +121,11 @@ def test_whatever_examples_a_client_sends_are_read_or_refused(value: Any) -> Non
             examples_of(parse(json.dumps(request).encode()))
         except RequestError as error:
             assert error.http_status == 400
+
+
+def test_classes_must_be_strings() -> None:
+    with pytest.raises(RequestError, match="the signature's classes must be strings, not int64"):
+        classifications({"classes": np.array([[1, 2]])})
 
 
 def test_types_of_features() -> None:

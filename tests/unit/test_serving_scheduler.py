@@ -45,7 +45,7 @@ def run(scheduler: Scheduler, work: Coroutine[Any, Any, Any]) -> Any:
         try:
             return await work
         finally:
-            await scheduler.stop()
+            assert await scheduler.stop(10)
 
     return asyncio.run(whole())
 
@@ -192,13 +192,31 @@ def test_stopping_answers_what_was_accepted() -> None:
         ending.start()
         asked = [asyncio.create_task(ask(ending, signature, number)) for number in (1, 2, 3)]
         await asyncio.sleep(0.01)
-        stopping = asyncio.create_task(ending.stop())
+        stopping = asyncio.create_task(ending.stop(10))
         await asyncio.sleep(0.01)
         model.may_go.set()
         await stopping
         return await asyncio.gather(*asked)
 
     assert asyncio.run(work()) == [[2], [4], [6]]
+
+
+def test_stopping_waits_no_longer_than_it_may() -> None:
+    model, ending = Model(), scheduler()
+    model.may_go.clear()
+    signature = model.signature()
+
+    async def work() -> Any:
+        ending.start()
+        asked = [asyncio.create_task(ask(ending, signature, number)) for number in (1, 2)]
+        while not model.running:
+            await asyncio.sleep(0.001)
+        all_answered = await ending.stop(0.05)
+        model.may_go.set()
+        return all_answered, [each.done() for each in asked]
+
+    assert asyncio.run(work()) == (False, [False, False])
+    assert model.running == 1, "the request that was waiting never runs"
 
 
 @pytest.mark.parametrize("threads", [1, 3])
