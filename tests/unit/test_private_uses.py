@@ -13,6 +13,8 @@ FOLDERS = (*ROOMS, "benchmarks", "examples")
 ALLOWED = {
     # A user's builder and the modules next to it are reimported, under the user's own names.
     "trainer/user_function.py": {"sys.modules", "sys.dont_write_bytecode is replaced, which belongs to sys"},
+    # Pillow documents this setting.
+    "serving/limits.py": {"Image.MAX_IMAGE_PIXELS is replaced, which belongs to Image"},
 }
 
 
