@@ -74,7 +74,7 @@ async def serve(settings: Settings, started: Started) -> bool:
     if not models.is_available:
         raise UserError(models.why_none())
     scheduler = Scheduler(metrics, settings.threads, settings.queue, settings.batching)
-    most_requests = settings.queue + settings.threads
+    most_requests = settings.queue + settings.threads * settings.batching.rows
     service = Service(models, scheduler, metrics, settings.limits, settings.timeout, most_requests)
 
     end = asyncio.Event()
