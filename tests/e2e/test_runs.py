@@ -332,7 +332,7 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen, secon
 
 @pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path, with_signal: signal.Signals) -> None:
-    path = make_project(tmp_path, PIPELINE.replace("epochs: 5", "epochs: 150"))
+    path = make_project(tmp_path, PIPELINE.replace("epochs: 5", "epochs: 80"))
     process = start(path, "--json")
     checkpoints = tmp_path / ".hubline" / "tiny" / "checkpoints"
     wait_until(lambda: list(checkpoints.rglob("*.index")), process)
@@ -347,7 +347,7 @@ def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path, with_signa
     result, code = run(path, None, quiet=True)
     assert (code, ran(result)) == (0, ["Trainer", "Evaluator", "Pusher"])
     log = Path(result.log).read_text()
-    assert "epoch=150" in log and "epoch=1 " not in log
+    assert "epoch=80" in log and "epoch=1 " not in log
     assert versions(str(tmp_path / "serving")) == ["1"]
 
 
