@@ -70,7 +70,8 @@ def _asked(reading: Reading) -> dict[str, Any]:
     a sample of the data, which looks share."""
     asked = {**reading.parts, **reading.sections}
     if "features" in asked:
-        asked["feature_names"] = frozenset(map(str, reading.source.values["features"]))
+        written = reading.source.values.get("features")  # absent if a pushed model is asked
+        asked["feature_names"] = frozenset(map(str, written if isinstance(written, Mapping) else ()))
     if "data" in asked:
         asked["sample"] = Sample(asked["data"])
     return asked

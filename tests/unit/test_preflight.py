@@ -17,6 +17,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from hubline.components.example_gen.first_record import has_column, read_records
 from hubline.components.predictor.label_answers import ANSWERS
 from hubline.core.errors import UserError
+from hubline.pipeline.config import InferFile
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.looks import sample as sample_module
 from hubline.pipeline.looks import serving
@@ -281,6 +282,19 @@ def test_a_serving_model_of_a_kind_that_was_added_answers_its_own_label(tmp_path
     assert "answers a label of kind regression or count, and this file has one of kind class" in warning.message
     label = file.label.model_copy(update={"kind": "count"})
     assert not list(serving.the_serving_model_answers_the_label(file.serving, label))
+
+
+def test_a_file_that_asks_a_pushed_model_has_no_features(tmp_path: Path) -> None:
+    example_data.write_tfrecord(tmp_path / "data" / "a", [example_data.record(x=1.0)])
+    (tmp_path / "serving" / "1").mkdir(parents=True)
+    (tmp_path / "serving" / "1" / "saved_model.pb").write_bytes(b"")
+    path = tmp_path / "infer.yaml"
+    path.write_text(
+        "task: infer\nname: ask\ndata: {examples: data}\nmodel: {{from: serving}}\n"
+        "predictions: {destination: out, format: tfrecord}\n"
+    )
+    file, _, warnings = check(path)
+    assert isinstance(file, InferFile) and not warnings
 
 
 def test_a_run_shows_what_check_warns_of(tmp_path: Path, monkeypatch, capfd) -> None:
