@@ -290,7 +290,7 @@ def test_a_file_that_asks_a_pushed_model_has_no_features(tmp_path: Path) -> None
     (tmp_path / "serving" / "1" / "saved_model.pb").write_bytes(b"")
     path = tmp_path / "infer.yaml"
     path.write_text(
-        "task: infer\nname: ask\ndata: {examples: data}\nmodel: {{from: serving}}\n"
+        "task: infer\nname: ask\ndata: {examples: data}\nmodel: {from: serving}\n"
         "predictions: {destination: out, format: tfrecord}\n"
     )
     file, _, warnings = check(path)
