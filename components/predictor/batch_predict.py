@@ -51,7 +51,7 @@ class Task:
     @property
     def name(self) -> str:
         """The first file."""
-        return self.shard[0].path
+        return next((piece.path for piece in self.shard), "a shard without records")
 
     @property
     def count(self) -> int:

@@ -5,11 +5,11 @@ ready. So several processes are not slower than one, however little there is to 
 """
 
 import logging
-import pickle
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import wait
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from hubline.components.spread.own_tasks import OwnTasks
@@ -61,7 +61,7 @@ class _StageRun:
         stage = replace(stage, tasks=(), at_once=self._at_once)
         self._name = stage.name
         # Before any task opens a model, which can't be sent to another process.
-        self._pickled = pickle.dumps(stage)
+        self._pickled = bytes(ForkingPickler.dumps(stage))
         self._waiting = deque(tasks)
         self._helpers = helpers
         self._workers = len(helpers) + 1

@@ -4,13 +4,13 @@ import gc
 import logging
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from hubline.components.spread.failure import Failure
@@ -77,7 +77,9 @@ def work(connection: Connection) -> None:
             received = connection.recv()
             if isinstance(received, tuple):
                 number = received[0]
-                worker = _Worker(pickle.loads(received[1]), number, sending)  # nothing else holds the stage's models
+                worker = _Worker(
+                    ForkingPickler.loads(received[1]), number, sending
+                )  # nothing else holds the stage's models
                 sending(Ready(number))
             elif received is None:
                 worker = None

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import io
 import json
-import os
 import re
 import signal
 import socket
@@ -347,7 +346,7 @@ def end_at_once(settings: Settings) -> None:
 
 def test_a_second_signal_ends_the_server_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     codes: list[int] = []
-    monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setattr("os._exit", codes.append)
 
     def started(rest: int, grpc: int) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):

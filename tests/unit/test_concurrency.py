@@ -3,12 +3,13 @@
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubline.core.concurrency import in_order
 
 
+@settings(deadline=None)  # starting threads may take long
 @given(st.lists(st.integers(), max_size=100))
 def test_results_are_in_the_order_of_the_items(items: list[int]) -> None:
     assert list(in_order(lambda item: item + 1, items)) == [item + 1 for item in items]

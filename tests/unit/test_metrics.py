@@ -209,7 +209,9 @@ def test_only_names_of_metrics_are_read(name: str) -> None:
         assert TypeAdapter(Metric).validate_python(name) == name
         assert TypeAdapter(Monitor).validate_python(f"val_{name}") == f"val_{name}"
         return
-    with pytest.raises(ValidationError, match="is not a metric; the metrics are: accuracy, cross_entropy"):
+    with pytest.raises(
+        ValidationError, match=r"is not a metric; (did you mean '.+'\? )?the metrics are: accuracy, cross_entropy"
+    ):
         TypeAdapter(Metric).validate_python(name)
     with pytest.raises(ValidationError):
         TypeAdapter(Monitor).validate_python(f"val_{name}")

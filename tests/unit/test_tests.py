@@ -40,7 +40,7 @@ def private_names(path: Path) -> set[str]:
                 name
                 for argument in node.args
                 if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-                if not argument.value.startswith("kfp.")  # kfp's own, which no setting replaces
+                if not argument.value.startswith(("kfp.", "os."))  # of others, which no setting replaces
                 if PRIVATE.fullmatch(name := argument.value.rpartition(".")[2])
             }
     return found

@@ -14,6 +14,7 @@ from tfx_bsl import sketches
 
 from hubline.core import typed_json
 from hubline.preprocessing.accumulators import ACCUMULATORS, NumberStatistics, QuantileSketches
+from tests.support.rooms import ROOMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,11 +64,10 @@ def test_nothing_but_known_classes_is_written_or_read() -> None:
 
 
 def test_product_code_reads_no_pickles() -> None:
-    rooms = ("artifacts", "components", "core", "pipeline", "preprocessing", "report", "trainer")
     pattern = re.compile(r"\b(pickle|cloudpickle|dill|joblib|shelve|marshal)\b\.?(loads?|open)?|allow_pickle=True")
     found = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
-        for room in rooms
+        for room in ROOMS
         for path in (ROOT / room).rglob("*.py")
         for line in path.read_text().splitlines()
         if pattern.search(line) and not line.lstrip().startswith(("#", '"', "A pickle"))

@@ -186,7 +186,7 @@ def test_the_embedder_leaves_out_clips_that_do_not_decode_and_they_are_named(tmp
     )
     features: Features = {"clip": video()}
     embedder = Embedder(
-        {"m": hub(inputs={"x": "clip"})}, {"m": str(module)}, features, {"clip": tf.io.VarLenFeature(tf.string)}, print
+        {"m": hub(inputs={"x": "clip"})}, {"m": str(module)}, features, {"clip": tf.io.VarLenFeature(tf.string)}
     )
     made = embedder.embed(str(source), 3, str(tmp_path / "rows"), 1, (), 0)
     assert (made.count, made.undecodable) == (2, (1,))
