@@ -8,7 +8,6 @@ from tfx.dsl.components.base import base_beam_executor
 
 from hubline.components.beam import IN_ONE_PROCESS, MIN_BYTES, PARALLEL
 from hubline.components.engine_endpoint import check_endpoint
-from hubline.core import storage
 from hubline.core.progress import note
 
 _WORKERS = re.compile(rf"--({'|'.join(PARALLEL)})=(\d+)")
@@ -25,11 +24,6 @@ class Work:
     """Sizes of files in bytes, read only as far as needed."""
     weight: float
     """One of `components.spread.weights`."""
-
-    @classmethod
-    def of_files(cls, paths: Sequence[str], weight: float) -> "Work":
-        """The work on files that are shards themselves."""
-        return cls(len(paths), (storage.stat(path).size for path in paths), weight)
 
     def bytes_up_to(self, limit: float) -> int:
         """The size in bytes, or a number that is not below `limit`."""
@@ -92,13 +86,22 @@ def arguments_for(given: Sequence[str], work: Work) -> tuple[list[str], list[str
     workers = min(most, work.shards, worth)
     if workers == most:
         return arguments, []
-    shards = "there is 1 shard" if work.shards == 1 else f"there are {work.shards} shards"
-    why = shards if workers == work.shards else f"there are {_shown(size)}"
-    notes = [f"{workers} of {most} workers {'takes' if workers == 1 else 'take'} part: {why}"]
+    why = shards_there(work.shards) if workers == work.shards else f"there are {_shown(size)}"
+    notes = [taking_part(workers, most, why)]
     is_direct = any(each.startswith("--direct_num_workers=") for each in arguments)
     if is_direct and workers == 1:
         return list(IN_ONE_PROCESS), notes
     return [_WORKERS.sub(rf"--\1={workers}", each) for each in arguments], notes
+
+
+def taking_part(workers: int, most: int, why: str) -> str:
+    """Says how many of the wanted workers take part."""
+    return f"{workers} of {most} workers {'takes' if workers == 1 else 'take'} part: {why}"
+
+
+def shards_there(count: int) -> str:
+    """Says how many shards there are."""
+    return "there is 1 shard" if count == 1 else f"there are {count} shards"
 
 
 def local_workers(arguments: Sequence[str]) -> int | None:

@@ -55,9 +55,7 @@ class _Servicer:
             await context.abort(Code.INTERNAL, "the server failed; its log has the details")
 
     def loaded(self, spec: Any) -> Model:
-        kind = spec.WhichOneof("version_choice")
-        version = spec.version.value if kind == "version" else None
-        return self.service.model(spec.name, version, spec.version_label if kind == "version_label" else "")
+        return self.service.model(spec.name, _version(spec), spec.version_label)
 
 
 class _Prediction(_Servicer, prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -136,16 +134,18 @@ class _Model(_Servicer, model_service_pb2_grpc.ModelServiceServicer):
         async def answer() -> Any:
             spec = request.model_spec
             self.service.check_name(spec.name)
-            kind = spec.WhichOneof("version_choice")
-            version = spec.version.value if kind == "version" else None
-            if kind == "version_label":
-                version = self.loaded(spec).version
+            version = self.loaded(spec).version if spec.version_label else _version(spec)
             return model_status(self.service.models, version)
 
         return await self.reply("status", context, answer)
 
     async def HandleReloadConfigRequest(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         await context.abort(Code.UNIMPLEMENTED, "the models of this server are set when it starts")
+
+
+def _version(spec: Any) -> int | None:
+    """The version that a ModelSpec names by number."""
+    return spec.version.value if spec.HasField("version") else None
 
 
 def _classifications(outputs: Arrays) -> Any:

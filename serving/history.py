@@ -8,7 +8,7 @@ Model servers ignore the folder, because its name is not an integer.
 import getpass
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
@@ -143,12 +143,3 @@ def _read(path: str) -> Event:
             f"{path}: no event of a serving folder that this Hubline knows; a newer one may have written it. Remove "
             f"the file only if it is damaged: {error}"
         ) from error
-
-
-def kept_metrics(metrics: Iterable[tuple[str, float | None]]) -> dict[str, float]:
-    """The metrics that have a value."""
-    return dict(_known(metrics))
-
-
-def _known(metrics: Iterable[tuple[str, float | None]]) -> Iterator[tuple[str, float]]:
-    yield from ((name, value) for name, value in metrics if value is not None)

@@ -13,7 +13,7 @@ from hubline.serving.errors import Code, RequestError, not_found
 from hubline.serving.metrics import Metrics
 from hubline.serving.model import Model
 from hubline.serving.policy import VersionPolicy
-from hubline.serving.versions import newest_version, version_number, versions
+from hubline.serving.versions import version_number, versions
 
 State = Literal["LOADING", "AVAILABLE", "END"]
 
@@ -135,13 +135,3 @@ class Models:
         self._metrics.version.remove(self.name, str(version))
         gc.collect()  # models contain cycles
         _LOGGER.info("version %d of model %s is unloaded", version, self.name)
-
-
-def check_folder(folder: str) -> None:
-    """Checks that there is something to serve.
-
-    Raises:
-        UserError: if the folder is neither a version nor a serving folder with a version.
-    """
-    if not storage.exists(f"{folder.rstrip('/')}/saved_model.pb") and newest_version(folder) is None:
-        raise UserError(f"{folder}: neither a SavedModel nor a serving folder with a version in it")

@@ -3,6 +3,7 @@
 Servers load the highest number. So a version comes back as a copy with the next number, and numbers never go backwards.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +98,11 @@ def to_prune(destination: str, keep: int) -> list[int]:
 
     The one that serves is the newest. Versions that were rolled back don't count among the newest.
     """
-    history, found = History.read(destination), version_numbers(destination)
+    return _to_prune(destination, History.read(destination), keep)
+
+
+def _to_prune(destination: str, history: History, keep: int) -> list[int]:
+    found = version_numbers(destination)
     usable = [number for number in found if not _was_rolled_back(history, number)]
     spared = {*usable[-keep:], *found[-1:], *history.pinned}
     return [number for number in found if number not in spared]
@@ -117,15 +122,14 @@ def prune(destination: str, keep: int) -> list[int]:
         UserError: if the folder can't be written.
     """
     with writing(destination, "serving folder"):
-        if is_remote(destination):
-            with leased(destination):
-                return [_remove(destination, number) for number in to_prune(destination, keep)]
-        return [_remove(destination, number) for number in to_prune(destination, keep)]
+        with leased(destination) if is_remote(destination) else nullcontext():
+            history = History.read(destination)
+            return [_remove(destination, history, number) for number in _to_prune(destination, history, keep)]
 
 
-def _remove(destination: str, number: int) -> int:
+def _remove(destination: str, history: History, number: int) -> int:
     path = path_of(destination, number)
-    made = History.read(destination).made(number)
+    made = history.made(number)
     digest = made.digest if made else tree_digest(path)
     if is_remote(destination):
         storage.remove(f"{path}/saved_model.pb")

@@ -162,32 +162,23 @@ class Scheduler:
         if not left:
             return
         self._metrics.batch_rows.observe(sum(each.rows for each in left))
+        await self._run_together(batch.signature, left)
+
+    async def _run_together(self, signature: Signature, requests: list[_Request]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            answers = await loop.run_in_executor(self._pool, _run, batch.signature, left)
+            answers = await loop.run_in_executor(self._pool, _run, signature, requests)
         except RequestError as error:
-            # One bad example must not fail the requests that came with it.
-            await self._one_by_one(batch.signature, left, error)
+            if len(requests) > 1:
+                # One bad example must not fail the requests that came with it.
+                for request in requests:
+                    await self._run_together(signature, [request])
+            elif not requests[0].answer.done():
+                requests[0].answer.set_exception(error)
             return
-        for request, answer in zip(left, answers, strict=True):
+        for request, answer in zip(requests, answers, strict=True):
             if not request.answer.done():
                 request.answer.set_result(answer)
-
-    async def _one_by_one(self, signature: Signature, requests: list[_Request], error: RequestError) -> None:
-        for request in requests:
-            found: Arrays | RequestError = error
-            if len(requests) > 1:
-                try:
-                    loop = asyncio.get_running_loop()
-                    (found,) = await loop.run_in_executor(self._pool, _run, signature, [request])
-                except RequestError as own:
-                    found = own
-            if request.answer.done():
-                continue
-            if isinstance(found, RequestError):
-                request.answer.set_exception(found)
-            else:
-                request.answer.set_result(found)
 
 
 def _run(signature: Signature, requests: list[_Request]) -> list[Arrays]:

@@ -15,10 +15,11 @@ from hubline.core.errors import UserError
 from hubline.serving import grpc_api, rest
 from hubline.serving.limits import Limits
 from hubline.serving.metrics import Metrics
-from hubline.serving.models import Models, check_folder
+from hubline.serving.models import Models
 from hubline.serving.policy import VersionPolicy
 from hubline.serving.scheduler import Batching, Scheduler
 from hubline.serving.service import Service
+from hubline.serving.versions import version_in
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ async def serve(settings: Settings, started: Started) -> bool:
     Raises:
         UserError: if no version can be loaded, or a port is taken.
     """
-    check_folder(settings.folder)
+    version_in(settings.folder)  # refuses a folder without any version
     metrics = Metrics()
     models = Models(settings.name, settings.folder, settings.policy, settings.labels, metrics)
     await models.refresh()

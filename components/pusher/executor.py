@@ -17,7 +17,7 @@ from hubline.components.pusher.publish import publish
 from hubline.core import storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError
-from hubline.serving.history import Event, History, kept_metrics, record
+from hubline.serving.history import Event, History, record
 from hubline.serving.push import push
 from hubline.serving.versions import newest_version
 
@@ -61,7 +61,8 @@ class Executor(base_executor.BaseExecutor):
             compared = ServedVersion.model_validate_json(pinned) if pinned else None
             _refuse_changed(compared, serving)
             serving = push(model, destination, check=lambda: _refuse_moved(compared, newest_version(destination)))
-            metrics = kept_metrics(_decision(blessing.uri).metrics.items())
+            found = _decision(blessing.uri).metrics
+            metrics = {name: value for name, value in found.items() if value is not None}
             record(destination, "pushed", int(_number(serving)), str(digest), metrics=metrics)
 
         published = None

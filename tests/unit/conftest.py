@@ -68,3 +68,16 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Kubern
 def state(tmp_path: Path) -> str:
     """Where a roll-out stores its state."""
     return f"{tmp_path}/state.json"
+
+
+@pytest.fixture(params=["disk", "store"])
+def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A serving folder on a disk, and in an object store."""
+    if request.param == "disk":
+        yield f"{tmp_path}/serving"
+        return
+    from tests.support import object_store
+
+    with object_store.served() as port:
+        object_store.mount()
+        yield f"store://{port}/serving"

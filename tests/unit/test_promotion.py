@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,6 @@ from hubline.serving.history import FOLDER, Event, History, record
 from hubline.serving.promotion import Change, pin, promote, prune, rollback, to_prune
 from hubline.serving.push import push
 from hubline.serving.versions import path_of, version_numbers
-from tests.support import object_store
-
-
-@pytest.fixture(params=["disk", "store"])
-def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "disk":
-        yield f"{tmp_path}/serving"
-        return
-    with object_store.served() as port:
-        object_store.mount()
-        yield f"store://{port}/serving"
 
 
 def pushed(destination: str, folder: Path, *contents: str) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,16 +32,6 @@ def model_of(folder: Path, owner: str) -> str:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(owner * 5000)
     return str(folder)
-
-
-@pytest.fixture(params=["disk", "store"])
-def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "disk":
-        yield f"{tmp_path}/serving"
-        return
-    with make_object_store.served() as port:
-        make_object_store.mount()
-        yield f"store://{port}/serving"
 
 
 def race(number: int, model: str, destination: str, barrier, results) -> None:

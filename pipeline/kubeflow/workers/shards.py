@@ -13,6 +13,7 @@ from typing import Any
 
 from tfx.types import artifact_utils
 
+from hubline.components.engine import shards_there, taking_part
 from hubline.components.spread.executor import StageExecutor
 from hubline.components.spread.stage import Stage
 from hubline.components.trainer import job_file, worker_errors, worker_log
@@ -70,9 +71,8 @@ def run(executor_path: str, executor: StageExecutor, inputs: Artifacts, properti
     tasks = [number for number, task in enumerate(stage.distinct) if task.key in keys]
     shares = Shares(executor=executor_path, tasks=tuple(tasks), count=min(pods.placement.workers, len(tasks)))
     if shares.count < pods.placement.workers:
-        left = "there is 1 shard" if len(tasks) == 1 else f"there are {len(tasks)} shards"
-        take = "takes" if shares.count == 1 else "take"
-        progress.note(f"{shares.count} of {pods.placement.workers} workers {take} part: {left} to do ({stage.name})")
+        why = f"{shards_there(len(tasks))} to do ({stage.name})"
+        progress.note(taking_part(shares.count, pods.placement.workers, why))
     paths = {key: [artifact_utils.get_single_uri(found)] for key, found in inputs.items()}
     files = files_of(paths, {}, pods)
     with connect(pods.kind, pods.workers_key) as jobs:
