@@ -12,6 +12,7 @@ from hubline.pipeline.load import Reading, Source, read
 from hubline.pipeline.looks import columns, destinations, files, modules, records, serving, sources
 from hubline.pipeline.looks.sample import Sample
 from hubline.pipeline.paths import Paths
+from hubline.pipeline.rules import beam
 from hubline.pipeline.rules.rule import Rule, errors_of
 
 _LOOKS: tuple[Rule, ...] = (*files.LOOKS, *records.LOOKS, *columns.LOOKS, *modules.LOOKS)
@@ -23,7 +24,7 @@ _TO_TRAIN: tuple[Rule, ...] = (
     *sources.LOOKS_TO_TRAIN,
     *destinations.LOOKS_TO_TRAIN,
 )
-_DOUBTS: tuple[Rule, ...] = (*columns.DOUBTS, *serving.DOUBTS)
+_DOUBTS: tuple[Rule, ...] = (*columns.DOUBTS, *serving.DOUBTS, *beam.DOUBTS)
 
 
 def check(

@@ -1,10 +1,12 @@
 """Tasks on a Beam engine: Create | Reshuffle | ParDo."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import apache_beam as beam
@@ -18,8 +20,10 @@ from hubline.components.spread.stage import Report, Stage, Task
 from hubline.core import interruption, storage
 from hubline.core.shard_cache import ShardCache
 
-_LOOK_UPS = 32
-"""Entries of the cache that are looked up every few seconds."""
+_LOOK_UPS_AT_ONCE = 16
+"""Entries of the cache that are looked up at the same time, because a bucket takes a while to answer."""
+LOOK_SECONDS = 1.0
+"""How long entries are looked up, every few seconds."""
 
 NAMESPACE = "hubline"
 """Of the Beam counter that counts what is done, named after the unit of the stage."""
@@ -42,7 +46,7 @@ def run(stage: Stage[Task], tasks: Sequence[Task], arguments: Sequence[str], fai
     """
     places = Places(read=tuple(task.name for task in tasks), written=(stage.store, failures))
     try:
-        with pipeline_on(arguments, stage.name, places, _Finished(stage, tasks, report)) as pipeline:
+        with pipeline_on(arguments, stage.name, places, Finished(stage, tasks, report)) as pipeline:
             (
                 pipeline
                 | "Shards" >> beam.Create(list(tasks))
@@ -61,19 +65,25 @@ def run(stage: Stage[Task], tasks: Sequence[Task], arguments: Sequence[str], fai
         raise
 
 
-class _Finished:
-    """Finds out which tasks are done by looking for their results, a few at a time."""
+class Finished:
+    """Finds out which tasks are done by looking for their results, as many as a second allows."""
 
     def __init__(self, stage: Stage[Task], tasks: Sequence[Task], report: Report) -> None:
         self._cache, self._waiting, self._report = ShardCache(stage.store), deque(tasks), report
 
     def __call__(self) -> None:
-        for _ in range(min(len(self._waiting), _LOOK_UPS)):
-            task = self._waiting.popleft()
-            if self._cache.find(task.key):
-                self._report(task.count)
-            else:
-                self._waiting.append(task)
+        until, unseen = time.monotonic() + LOOK_SECONDS, len(self._waiting)
+        with ThreadPoolExecutor(_LOOK_UPS_AT_ONCE) as pool:
+            while unseen > 0 and time.monotonic() < until:
+                some = list(islice(self._waiting, min(unseen, _LOOK_UPS_AT_ONCE)))
+                found = list(pool.map(lambda task: self._cache.find(task.key), some))
+                unseen -= len(some)
+                for entry in found:
+                    task = self._waiting.popleft()
+                    if entry:
+                        self._report(task.count)
+                    else:
+                        self._waiting.append(task)
 
 
 class _Do(beam.DoFn):

@@ -17,7 +17,7 @@ from hubline.pipeline.kubeflow.escaping import yaml
 from hubline.pipeline.kubeflow.reach import unreachable
 from hubline.pipeline.kubeflow.tasks import task_name
 from hubline.pipeline.load import Source
-from hubline.pipeline.rules.beam import remote_address, unreachable_by_workers
+from hubline.pipeline.rules.beam import a_run_that_ends_cancels_its_job, remote_address, unreachable_by_workers
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones
 
 if TYPE_CHECKING:
@@ -66,7 +66,11 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
     storage.write_text(str(output), text.getvalue())
     size, alert = workflow_size(spec, platform), file.kubeflow.alert
     joined = {step for steps in pods(file).values() for step in steps}
-    warnings = [alert.warning if alert else None, size.warning([step for step in JOINABLE if step not in joined])]
+    warnings = [
+        alert.warning if alert else None,
+        size.warning([step for step in JOINABLE if step not in joined]),
+        *(str(source.diagnostic(*doubt)) for doubt in a_run_that_ends_cancels_its_job(file.beam)),
+    ]
     return CompiledPackage(spec, size, tuple(filter(None, warnings)))
 
 

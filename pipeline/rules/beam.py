@@ -135,6 +135,16 @@ def _portable(beam: Beam) -> Iterator[PlacedError]:
         )
 
 
+def a_run_that_ends_cancels_its_job(beam: Beam) -> Iterator[PlacedError]:
+    """A doubt: a job server's own cancelling forgets the job, and Flink goes on with it."""
+    if beam.runner == "FlinkRunner" and beam.job_endpoint and not beam.options.get("flink_master"):
+        yield (
+            _at("job_endpoint"),
+            "a run that is stopped can't cancel its job through Beam's job server, and Flink goes on with the job; set "
+            "beam.options.flink_master to the address of Flink's REST API, such as flink-rest:8081",
+        )
+
+
 @holds_for_parts
 def workers_reach_data(beam: Beam, data: Data | DataToInfer, features: Features) -> Iterator[PlacedError]:
     for split, pattern in data.patterns.items():
@@ -187,3 +197,4 @@ def _at(key: str) -> Location:
 
 RULES = (the_runner_has_what_it_needs, options_are_those_of_the_runner, workers_reach_data)
 RULES_TO_INFER = (*RULES, workers_reach_the_model)
+DOUBTS = (a_run_that_ends_cancels_its_job,)

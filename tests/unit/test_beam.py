@@ -26,6 +26,7 @@ from hubline.components.engine_endpoint import check_endpoint
 from hubline.core.errors import RunError
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
+from hubline.pipeline.preflight import check
 from hubline.pipeline.run import run
 from tests.support.ports import free_port
 
@@ -176,6 +177,18 @@ def test_a_runner_that_has_what_it_needs_is_accepted(tmp_path: Path, section: di
 def test_what_cannot_work_is_said_with_line_and_key(tmp_path: Path, section: dict[str, Any], said: list[str]) -> None:
     found = errors(tmp_path, section)
     assert all(any(text in line for line in found) for text in said), found
+
+
+def test_an_engine_that_goes_on_with_jobs_is_doubted(tmp_path: Path) -> None:
+    def doubts(section: dict[str, Any]) -> list[str]:
+        assert not errors(tmp_path, section)
+        return [f"{each.line}: {each.key}: {each.message}" for each in check(tmp_path / "pipeline.yaml")[2]]
+
+    (found,) = doubts(FLINK)
+    assert found.startswith("9: beam.job_endpoint: a run that is stopped can't cancel its job")
+    assert "set beam.options.flink_master to the address of Flink's REST API" in found
+    assert not doubts({**FLINK, "options": "{flink_master: 'localhost:8081'}"})
+    assert not doubts({**FLINK, "runner": "SparkRunner"})
 
 
 def test_workers_elsewhere_read_buckets_and_shared_volumes(tmp_path: Path) -> None:

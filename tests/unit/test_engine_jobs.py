@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import apache_beam as beam
@@ -229,6 +230,43 @@ def test_shards_on_an_engine_are_done_and_their_errors_arrive_as_they_are(beams:
             f"{tmp_path}/failures",
             lambda more: None,
         )
+
+
+@dataclass
+class Cache:
+    """Looks up entries, each of which takes a while."""
+
+    done: set[str]
+    broken: bool = False
+
+    def find(self, key: str) -> str | None:
+        sleep(0.002)
+        if self.broken:
+            raise OSError("the bucket doesn't answer")
+        return key if key in self.done else None
+
+
+def test_progress_of_many_shards_is_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [Number(number) for number in range(300)]
+    reported: list[int] = []
+    cache = Cache({task.key for task in tasks[::2]})
+    monkeypatch.setattr(on_engine, "ShardCache", lambda store: cache)
+    finished = on_engine.Finished(Stage("squares", "shards", tasks, Sleeping(), "store", 1.0), tasks, reported.append)
+    monkeypatch.setattr(on_engine, "LOOK_SECONDS", 60.0)
+    finished()
+    assert reported == [1] * 150
+    cache.broken = True
+    with pytest.raises(OSError):
+        finished()
+    cache.broken = False
+    cache.done = {task.key for task in tasks}
+    monkeypatch.setattr(on_engine, "LOOK_SECONDS", 0.0)
+    finished()
+    assert len(reported) == 150, "no more than the time allows"
+    monkeypatch.setattr(on_engine, "LOOK_SECONDS", 60.0)
+    finished()
+    finished()
+    assert reported == [1] * 300
 
 
 # Why a job failed

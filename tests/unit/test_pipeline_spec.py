@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from hubline.pipeline.kubeflow.check import check, waits_for
+from hubline.pipeline.kubeflow.compile import compile_file
 from hubline.pipeline.kubeflow.config import Kubeflow
 from hubline.pipeline.kubeflow.escaping import argument, yaml
 from hubline.pipeline.kubeflow.parameter_definitions import dumped
@@ -136,6 +137,8 @@ def test_a_beam_runner_changes_nothing_that_the_backend_has_in_its_cache_keys(tm
     assert {"--runner=FlinkRunner", "--job_endpoint=flink:8099", "--odd={{a}} $(B)"} <= {
         *json.loads(value)["arguments"]
     }
+    compiled = compile_file(*load(tmp_path / "pipeline.yaml"), IMAGE, False, tmp_path / "package.yaml")
+    assert "beam.job_endpoint: a run that is stopped can't cancel its job" in compiled.warnings[-1]
 
 
 # Size
