@@ -72,8 +72,8 @@ def init(
     data: Annotated[
         str,
         typer.Argument(
-            help="TFRecords: a file, a folder, or a quoted pattern, as for data.examples; or CSV or Parquet files, "
-            "which are converted.",
+            help="TFRecords: a file, a folder, or a quoted pattern, as for data.examples; or tables, or a folder of "
+            "images or texts with a folder per class, which are converted.",
             show_default=False,
         ),
     ],
@@ -81,6 +81,22 @@ def init(
         str | None, typer.Option(help="Column to predict; by default the column named label, target, class or y.")
     ] = None,
     hub: Annotated[str | None, typer.Option(help="Handle of a hub module for the images, clips or texts.")] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", metavar="NAME=COLUMN", help="Column that feeds an input of the hub module; repeatable."
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Network for the images instead of a hub module: lenet5, resnet34, alexnet, or one of "
+            "keras.applications, such as mobilenet_v2."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="File with the weights of the backbone, without its top; by default none.")
+    ] = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(help="Column to keep although it looks like an identifier or bookkeeping; repeatable."),
@@ -96,6 +112,8 @@ def init(
     Example: hubline init 'data/*.tfrecord.gz' --label species
 
     Example: hubline init trips.csv --label fare
+
+    Example: hubline init photos --backbone resnet34
     """
     from hubline.pipeline.output import NOWHERE, into_log
 
@@ -103,7 +121,7 @@ def init(
         from hubline.pipeline.init.command import init as init_file
 
         console = console_on(stderr if as_json else stdout)
-        outcome = init_file(data, label, hub, output, overwrite, console, keep or ())
+        outcome = init_file(data, label, hub, output, overwrite, console, keep or (), backbone, weights, inputs or ())
     if as_json:
         print(json.dumps(outcome))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Type = Literal["integer", "float", "text", "image", "bytes", "nothing"]
+_STEP = 8  # networks halve pictures several times
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,21 @@ class NumberProfile:
     """Standard deviation."""
     skewness: float = 0.0
     """Third standardized moment: 0 for a symmetric distribution, 2 for an exponential one."""
+
+
+@dataclass(frozen=True)
+class PictureProfile:
+    """Sizes and colors of a column of images, judged by some of them."""
+
+    height: int
+    width: int
+    """Medians, in pixels, of the upright images."""
+    is_one_size: bool
+    """Whether all have this size."""
+    is_grey: bool
+    """Whether all have one channel."""
+    values: tuple[int, ...] | None = None
+    """Pixel values of grey and palette PNGs with at most 8 bits, which may be masks; None for other images."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,8 @@ class ColumnProfile:
     """Maximum number of values in a record."""
     numbers: NumberProfile | None = None
     """For numeric columns."""
+    pictures: PictureProfile | None = None
+    """For images, unless none can be opened."""
     words: float = 0.0
     """For texts, average number of words."""
     is_date: bool = False
@@ -61,6 +79,22 @@ class ColumnProfile:
     def is_single(self) -> bool:
         """Whether no record has several values."""
         return self.most <= 1
+
+    def picture_size(self, most: int, least: int = 1) -> tuple[int, int]:
+        """Height and width for a feature made of these images: their own if they are small enough and all alike,
+        otherwise scaled down in proportion to multiples of 8.
+
+        Args:
+            most: Upper bound of the longer side in pixels; both sides, if the size of the images is unknown.
+            least: Lower bound of the shorter side.
+        """
+        if self.pictures is None:
+            return most, most
+        height, width = self.pictures.height, self.pictures.width
+        scale = min(1.0, most / max(height, width))
+        if scale < 1.0 or not self.pictures.is_one_size:
+            height, width = (max(_STEP, round(side * scale / _STEP) * _STEP) for side in (height, width))
+        return max(least, height), max(least, width)
 
 
 @dataclass(frozen=True)
@@ -79,19 +113,34 @@ class DataProfile:
 
 
 @dataclass(frozen=True)
+class ModuleInput:
+    """An input of a hub module that a feature must feed."""
+
+    name: str
+    takes: Literal["image", "video", "text", "numbers"]
+    size: tuple[int, int] | None = None
+    """Height and width of its images or clips; None for any."""
+    channels: int = 3
+    """Channels of its images or clips."""
+    frames: int | None = None
+    """Frames of its clips, if fixed."""
+    length: int = 1
+    """Numbers for each example."""
+
+
+@dataclass(frozen=True)
 class ModuleProfile:
     """Inputs and outputs of a hub module, as needed for a pipeline file."""
 
     handle: str
     """As written in the pipeline file."""
-    input: str
-    """Name of its single input."""
-    takes: Literal["image", "video", "text"]
-    size: tuple[int, int] = (224, 224)
-    """Height and width of its images or clips."""
-    channels: int = 3
-    """Channels of its images."""
+    inputs: tuple[ModuleInput, ...]
     output: str | None = None
     """Output to use, if there are several and none is named `default`."""
-    frames: int | None = None
-    """Frames of its clips, if fixed."""
+    maps: tuple[str, ...] = ()
+    """Outputs that are feature maps, [batch, height, width, channels]."""
+
+    @property
+    def only_input(self) -> ModuleInput | None:
+        """The input, if there is a single one."""
+        return self.inputs[0] if len(self.inputs) == 1 else None

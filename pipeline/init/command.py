@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections import Counter
-from collections.abc import Collection, Set
+from collections.abc import Collection, Sequence, Set
 from contextlib import ExitStack
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +14,14 @@ from rich.console import Console
 from hubline.core import storage
 from hubline.core.config_base import escape, is_remote, normalized
 from hubline.core.errors import UserError
+from hubline.pipeline.init.backbone import backbone_named
+from hubline.pipeline.init.feeds import named_feeds
+from hubline.pipeline.init.folders import class_folders_in, converted_folders, refuse_mixed_folder
+from hubline.pipeline.init.networks import Networks
 from hubline.pipeline.init.profile import look
 from hubline.pipeline.init.suggest import Suggestion, suggest
 from hubline.pipeline.init.tables import converted_tables, tables_in
 from hubline.pipeline.init.write import as_yaml, name_of, seen, text_of
-
-OTHER_FILES = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".gif",
-        ".bmp",
-        ".csv",
-        ".tsv",
-        ".parquet",
-        ".json",
-        ".yaml",
-        ".yml",
-        ".txt",
-        ".md",
-        ".py",
-    ]
-)
-"""Endings of files that often lie beside TFRecords but are something else."""
-
-CONVERTERS = {
-    "images": frozenset([".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"]),
-    "text": frozenset([".txt", ".md"]),
-    "video": frozenset([".gif", ".mp4", ".avi", ".mov", ".webm"]),
-}
-"""Endings of files in class folders, by the command of `hubline convert` that reads them."""
 
 
 def init(
@@ -57,18 +32,24 @@ def init(
     overwrite: bool,
     console: Console,
     kept: Collection[str] = (),
+    backbone: str | None = None,
+    weights: str | None = None,
+    inputs: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Profiles data and writes a pipeline file for it.
 
     Args:
-        examples: A file, folder, glob or span pattern of TFRecords; or a file or glob of CSV or Parquet files, which
-            are converted first.
+        examples: A file, folder, glob or span pattern of TFRecords; or tables, or a folder of images or texts with a
+            folder per class, which are converted first.
         label: Label column; None to find it by name.
         hub: Handle of a module for the images, clips or texts, if any.
         output: The file to write.
         overwrite: Whether it may exist.
         console: Shows progress and the outcome.
         kept: Columns that become features although they look like identifiers or bookkeeping.
+        backbone: Network for the images, by name, if any.
+        weights: File with its weights, or `none`.
+        inputs: Columns that feed inputs of the module, as `NAME=COLUMN`.
 
     Returns:
         The outcome in machine-readable form.
@@ -77,23 +58,21 @@ def init(
         UserError: if the file exists, the data cannot be read or learned from, or the module doesn't fit.
     """
     _refuse_output(output, overwrite, examples)
-    _refuse_mixed_folder(examples)
-    _refuse_class_folders(examples)
+    refuse_mixed_folder(examples)
     folder = output.absolute().parent
-    module = None
-    if hub is not None:
-        # Imported here because TensorFlow Hub and TFX take seconds to import.
-        from hubline.pipeline.init.module import look_at_module
-
-        with console.status(f"looking at {hub}"):
-            module = look_at_module(hub, hub if is_remote(hub) else os.path.relpath(hub, folder))
+    networks = _networks(hub, backbone, weights, inputs, folder, console)
     dates: Set[str] = frozenset()
     with ExitStack() as unfinished:
+        made = None
         if tables := tables_in(examples):
             made = unfinished.enter_context(converted_tables(tables, folder, label, overwrite, console))
+        elif command := class_folders_in(examples):
+            converting = converted_folders(command, Path(examples), folder, overwrite, console)
+            made = unfinished.enter_context(converting)
+        if made:
             examples, dates = str(made.folder), made.dates
         data = look(_absolute(examples), console, dates)
-        suggestion = suggest(data, label, module, kept)
+        suggestion = suggest(data, label, networks, kept)
         text = text_of(suggestion, data, _relative(_absolute(examples), folder), name_of(folder))
         storage.write_text(str(output), text)
     _say(console, f"Looked at {seen(data)}.", suggestion, output)
@@ -107,8 +86,32 @@ def init(
         "label": suggestion.label.settings,
         "features": {feature.name: feature.settings for feature in suggestion.features},
         "left_out": suggestion.left_out
-        | dict.fromkeys((each.name for each in suggestion.without_module), "no hub module"),
+        | dict.fromkeys((each.name for each in suggestion.without_network), "no hub module or backbone"),
     }
+
+
+def _networks(
+    hub: str | None,
+    backbone: str | None,
+    weights: str | None,
+    inputs: Sequence[str],
+    folder: Path,
+    console: Console,
+) -> Networks:
+    """The networks that the options name, for a pipeline file in a folder."""
+    if weights and not backbone:
+        raise UserError(f"--weights {weights}: requires --backbone NAME, the network that they are of")
+    if inputs and not hub:
+        raise UserError("--input requires --hub HANDLE, the module whose inputs are fed")
+    chosen = backbone_named(backbone, weights, folder) if backbone else None
+    if hub is None:
+        return Networks(None, chosen)
+    # Imported here because TensorFlow Hub and TFX take seconds to import.
+    from hubline.pipeline.init.module import look_at_module
+
+    with console.status(f"looking at {hub}"):
+        module = look_at_module(hub, hub if is_remote(hub) else os.path.relpath(hub, folder))
+    return Networks(module, chosen, named_feeds(inputs))
 
 
 def _refuse_output(output: Path, overwrite: bool, examples: str) -> None:
@@ -124,51 +127,6 @@ def _refuse_output(output: Path, overwrite: bool, examples: str) -> None:
         )
     if output.exists() and not overwrite:
         raise UserError(f"{output}: already exists; choose another file with --output, or pass --overwrite")
-
-
-def _refuse_mixed_folder(examples: str) -> None:
-    """Raises a UserError, with a pattern for the TFRecords, if a folder also holds files that are not TFRecords."""
-    if is_remote(examples) or not Path(examples).is_dir():
-        return
-    files = [path for path in Path(examples).iterdir() if path.is_file() and not path.name.startswith((".", "_"))]
-    others = Counter(path.suffix.lower() for path in files if path.suffix.lower() in OTHER_FILES)
-    records = [path.name for path in files if path.suffix.lower() not in OTHER_FILES]
-    if others and records:
-        pattern = _pattern_of(records)
-        takes_others = any(fnmatchcase(path.name, pattern) for path in files if path.suffix.lower() in OTHER_FILES)
-        pattern = f"use a pattern such as '{escape(str(Path(examples)))}/{pattern}'"
-        found = ", ".join(f"{count} {ending}" for ending, count in sorted(others.items()))
-        raise UserError(
-            f"{examples}: every file in the folder would be data, but some are not TFRecords ({found}); "
-            f"{'move those to another folder' if takes_others else pattern}"
-        )
-
-
-def _refuse_class_folders(examples: str) -> None:
-    """Raises a UserError, with the command that converts them, if a folder holds nothing but folders of images or
-    texts, one per class."""
-    if is_remote(examples) or not Path(examples).is_dir():
-        return
-    held = [path for path in Path(examples).iterdir() if not path.name.startswith((".", "_"))]
-    if not held or not all(path.is_dir() for path in held):
-        return
-    endings = {path.suffix.lower() for each in held for path in each.iterdir() if path.is_file()}
-    command = next((command for command, some in CONVERTERS.items() if endings and endings <= some), None)
-    if command:
-        convert = shlex.join(["hubline", "convert", command, examples, "--output", "data"])
-        raise UserError(f"{examples}: holds folders of {command}, one per class; convert them first: {convert}")
-
-
-def _pattern_of(names: list[str]) -> str:
-    """A pattern for all of some file names: their common start and end."""
-    if len(names) == 1:
-        return escape(names[0])
-    end = _common_start([name[::-1] for name in names])[::-1]
-    return f"{escape(_common_start([name.removesuffix(end) for name in names]))}*{escape(end)}"
-
-
-def _common_start(texts: list[str]) -> str:
-    return os.path.commonprefix(texts)  # noqa: RUF071 (by character is meant)
 
 
 def _absolute(examples: str) -> str:
@@ -193,8 +151,8 @@ def _say(console: Console, looked: str, suggestion: Suggestion, output: Path) ->
     say(looked)
     for feature in suggestion.features:
         say(f"  {feature.name}: {as_yaml(feature.settings)}")
-    for feature in suggestion.without_module:
-        say(f"  {feature.name}: {feature.settings['kind']}, commented out; say --hub HANDLE", "yellow")
+    for feature in suggestion.without_network:
+        say(f"  {feature.name}: {feature.settings['kind']}, commented out; {suggestion.offer}", "yellow")
     for column, reason in suggestion.left_out.items():
         say(f"  {column}: left out, {reason}", "yellow")
     say(f"  the label: {as_yaml(suggestion.label.settings)}")

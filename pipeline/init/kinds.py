@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hubline.pipeline.init.column_profile import ColumnProfile, ModuleProfile
+from hubline.pipeline.init.backbone import BackboneChoice
+from hubline.pipeline.init.column_profile import ColumnProfile, ModuleInput
 
 Settings = dict[str, Any]
 """A feature's section in a pipeline file."""
@@ -25,6 +26,8 @@ MISSING = 0.01
 """Fraction of missing values above which missing indicators are added."""
 IDENTIFIER = 0.95
 """Fraction of distinct values above which texts are identifiers."""
+LARGE = 224
+"""Longer side of larger pictures in pixels, unless a network says otherwise."""
 FRAMES = 16
 """Maximum number of frames, unless a module fixes it."""
 WORDS = 4.0
@@ -43,14 +46,18 @@ _NAMES_RECORDS = re.compile(r"(^|_)(id|key|uuid|guid|file|filename|path)$|[a-z]I
 
 
 def kinds(
-    column: ColumnProfile, module: ModuleProfile | None = None, is_kept: bool = False
+    column: ColumnProfile,
+    wanted: ModuleInput | None = None,
+    is_kept: bool = False,
+    backbone: BackboneChoice | None = None,
 ) -> dict[str, Settings] | str:
     """Features to make from a column.
 
     Args:
         column: Profile of the column.
-        module: Hub module for images, clips or texts, if any.
+        wanted: Only input of a hub module for images, clips or texts, if any.
         is_kept: Whether a column that looks like an identifier becomes a feature all the same.
+        backbone: Network for images, if any.
 
     Returns:
         Sections by suffix, which is appended to the column's name to name the feature; or why there is no feature.
@@ -62,13 +69,13 @@ def kinds(
     if column.type == "bytes":
         return "bytes that are neither text nor a JPEG, PNG, GIF or BMP"
     if column.type == "image":
-        return _image(column, module)
+        return {"": _image(column, wanted, backbone)}
     if column.distinct == 1:
         return f"constant: {shown(column.frequent[0][0])}{', or missing' if column.missing else ''}"
     if column.is_date and column.is_single:
         return _dates(column)
     if column.type == "text":
-        return _text(column, module, is_kept)
+        return _text(column, wanted, is_kept)
     return _integer(column, is_kept) if column.type == "integer" else _numeric(column)
 
 
@@ -85,15 +92,27 @@ def shown(value: int | float | str) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
-def _image(column: ColumnProfile, module: ModuleProfile | None) -> dict[str, Settings] | str:
+def _image(column: ColumnProfile, wanted: ModuleInput | None, backbone: BackboneChoice | None) -> Settings:
     """An image, or a clip if records have several."""
-    of_module = module if module and module.takes != "text" else None
-    size, channels = (of_module.size, of_module.channels) if of_module else ((224, 224), 3)
-    settings: Settings = {"kind": "image", "size": list(size)}
-    if not column.is_single:
-        frames = (of_module and of_module.frames) or min(column.most, FRAMES)
-        settings = {"kind": "video", "frames": frames, "size": list(size)}
-    return {"": settings | ({"channels": channels} if channels != 3 else {})}
+    if backbone and column.is_single:
+        return backbone.feature(column)
+    fits = wanted and wanted.takes in ("image", "video")
+    return feature_for(wanted if wanted and fits else ModuleInput("", "image"), column)
+
+
+def feature_for(wanted: ModuleInput, column: ColumnProfile) -> Settings:
+    """The section of the feature that feeds an input."""
+    if wanted.takes == "text":
+        return {"kind": "text"}
+    if wanted.takes == "numbers":
+        length = {"length": wanted.length} if wanted.length > 1 else {}
+        missing = {"missing": "mean"} if column.missing else {}
+        return {"kind": "numeric", "normalize": "none", **length, **missing}
+    size = list(wanted.size or column.picture_size(LARGE))
+    channels = {"channels": wanted.channels} if wanted.channels != 3 else {}
+    if column.is_single:
+        return {"kind": "image", "size": size, **channels}
+    return {"kind": "video", "frames": wanted.frames or min(column.most, FRAMES), "size": size, **channels}
 
 
 def _dates(column: ColumnProfile, unit: str = "seconds") -> dict[str, Settings]:
@@ -149,7 +168,7 @@ def _numeric(column: ColumnProfile) -> dict[str, Settings] | str:
     return {"": settings}
 
 
-def _text(column: ColumnProfile, module: ModuleProfile | None, is_kept: bool) -> dict[str, Settings] | str:
+def _text(column: ColumnProfile, wanted: ModuleInput | None, is_kept: bool) -> dict[str, Settings] | str:
     if is_few(column):
         return {"": _vocabulary(column)}
     names_records = column.distinct >= IDENTIFIER * column.values and not is_kept
@@ -157,7 +176,7 @@ def _text(column: ColumnProfile, module: ModuleProfile | None, is_kept: bool) ->
     if names_records and _NAMES_RECORDS.search(column.name):  # their words may contain the label: cats/my cat.jpg
         return reason
     if column.words >= WORDS and column.is_single:
-        if module and module.takes == "text":
+        if wanted and wanted.takes == "text":
             return {"": {"kind": "text"}}
         vocabulary = {"top_k": TOP_WORDS, "min_count": 2 if column.values < 1000 else MIN_COUNT}
         return {"": {"kind": "text", "bag": {"vocabulary": vocabulary}, "encode": "multi_hot"}}

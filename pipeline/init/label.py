@@ -9,12 +9,10 @@ from typing import Any
 from hubline.core.errors import UserError
 from hubline.pipeline.init.column_profile import ColumnProfile
 from hubline.pipeline.init.kinds import SKEWED, Settings, shown
-from hubline.trainer.labels import class_and_box, regression
+from hubline.trainer.labels import regression
 
 LABELS = ("label", "target", "class", "y")
 """Usual names of a label column, in any case."""
-BOXES, BOX_LABELS = "boxes", "box_labels"
-"""Columns of boxes and of their classes, as `hubline convert boxes` writes them."""
 MOST_CLASSES = 100
 """Integers with more distinct values are quantities rather than classes."""
 UNEVEN = 5
@@ -37,20 +35,12 @@ class LabelSuggestion:
     """What to do about rare classes, if there are any."""
 
 
-def label_column(columns: Sequence[ColumnProfile], name: str | None) -> ColumnProfile:
+def label_name(columns: Sequence[str], name: str | None) -> str:
     """The column of that name, or else the one with a usual label name.
 
     Raises:
         UserError: if there is none, or several are possible; lists the columns.
     """
-    if name is None and box_column(columns) is not None:
-        name = BOX_LABELS
-    by_name = {column.name: column for column in columns}
-    return by_name[label_name([*by_name], name)]
-
-
-def label_name(columns: Sequence[str], name: str | None) -> str:
-    """The same of names of columns. Boxes are unknown."""
     wanted = [column for column in columns if column == name or (name is None and column.lower() in LABELS)]
     if len(wanted) == 1:
         return wanted[0]
@@ -60,37 +50,6 @@ def label_name(columns: Sequence[str], name: str | None) -> str:
     if wanted:
         raise UserError(f"{' and '.join(wanted)} could be the label; pass --label COLUMN")
     raise UserError(f"no column is named {', '.join(LABELS[:-1])} or {LABELS[-1]}; pass --label COLUMN; {listed}")
-
-
-def box_column(columns: Sequence[ColumnProfile]) -> ColumnProfile | None:
-    """The column of boxes, if each record has exactly one box, in fractions of the image, with a class."""
-    by_name = {column.name: column for column in columns}
-    boxes, labels = by_name.get(BOXES), by_name.get(BOX_LABELS)
-    if boxes is None or labels is None or labels.type != "text" or not labels.is_single or boxes.numbers is None:
-        return None
-    is_one = boxes.type == "float" and boxes.fewest == boxes.most == 4
-    return boxes if is_one and boxes.numbers.minimum >= 0 and boxes.numbers.maximum <= 1 else None
-
-
-def suggest_box(column: ColumnProfile, boxes: ColumnProfile, image: str, is_whole: bool) -> LabelSuggestion:
-    """A label for one object per image, with class and box.
-
-    Args:
-        column: Profile of the class column.
-        boxes: Column of boxes.
-        image: Image feature.
-        is_whole: Whether all records were read.
-    """
-    settings, comment = _named(column, is_whole)
-    value, count = column.frequent[0]
-    share = f"{count / column.values:.1%} of the records"
-    return LabelSuggestion(
-        {"from": column.name, "kind": "class_and_box", "box": boxes.name, "image": image, **settings},
-        f"one object in each picture; {comment}",
-        f"always saying {shown(value)}, the most frequent class, is right in {share}",
-        class_and_box.TRAINING.metrics[:3],
-        {"mean_iou": {"no_worse_than_serving_by": 0.01}},
-    )
 
 
 def suggest_label(column: ColumnProfile, is_whole: bool) -> LabelSuggestion:
@@ -121,14 +80,14 @@ def suggest_label(column: ColumnProfile, is_whole: bool) -> LabelSuggestion:
         return _classes(column, {"kind": "binary"}, "0 is no, 1 is yes; `classes: [no, yes]` names them otherwise")
     if column.type == "float" or (column.type == "integer" and column.distinct > MOST_CLASSES):
         return _number(column)
-    settings, comment = _named(column, is_whole)
+    settings, comment = named_classes(column, is_whole)
     return _classes(column, {"kind": "class"} | settings, comment)
 
 
 _WRONG = {"image": "images", "bytes": "bytes that are no text", "nothing": "no value in any record"}
 
 
-def _named(column: ColumnProfile, is_whole: bool) -> tuple[Settings, str]:
+def named_classes(column: ColumnProfile, is_whole: bool) -> tuple[Settings, str]:
     """Class names, if few and known, and a comment."""
     if column.distinct == column.values:
         raise UserError(f"each value of the label '{column.name}' occurs only once; there is nothing to learn")
@@ -150,7 +109,7 @@ def _several(column: ColumnProfile, is_whole: bool) -> LabelSuggestion:
             f"the label '{column.name}' has {column.most} zeros and ones in each record; for a multilabel, a "
             "record must hold the numbers of its classes, or one column per class"
         )
-    settings, comment = _named(column, is_whole)
+    settings, comment = named_classes(column, is_whole)
     value, count = column.frequent[0]
     f1 = 2 * count / (column.records + column.values)
     return LabelSuggestion(

@@ -23,6 +23,7 @@ from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.tfrecords import read_batches
 from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, NumberProfile, Type
 from hubline.pipeline.init.dates import has_times, is_dates
+from hubline.pipeline.init.pictures import describe_pictures
 from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 from hubline.preprocessing.examples import flattened
 
@@ -200,6 +201,7 @@ def _column(
         fewest=several["min"].as_py(),
         most=several["max"].as_py(),
         numbers=_numbers(values, statistics.num_stats) if kind in ("integer", "float") else None,
+        pictures=describe_pictures(values) if kind == "image" else None,
         is_date=is_date or is_dates(values, kind),
         has_times=has_times(values, kind),
         words=pc.mean(pc.count_substring(values.cast(pa.large_string()), " ")).as_py() + 1 if kind == "text" else 0.0,

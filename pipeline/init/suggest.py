@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, count
 
 from hubline.core.errors import UserError
 from hubline.pipeline.diagnostics import nearest
+from hubline.pipeline.init.backbone import offer
 from hubline.pipeline.init.bookkeeping import BOOKKEEPING, keeps_books
-from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, ModuleProfile
-from hubline.pipeline.init.kinds import Settings, is_few, kinds, shown
-from hubline.pipeline.init.label import (
-    BOX_LABELS,
-    LabelSuggestion,
-    box_column,
-    label_column,
-    suggest_box,
-    suggest_label,
-)
-from hubline.preprocessing.feature_columns import input_name, input_names
+from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, ModuleInput
+from hubline.pipeline.init.feature import FeatureSuggestion, feature_of, free_name
+from hubline.pipeline.init.kinds import Settings, feature_for, is_few, kinds, shown
+from hubline.pipeline.init.label import LabelSuggestion, label_name, suggest_label
+from hubline.pipeline.init.networks import Networks, networks_use
+from hubline.pipeline.init.objects import PART, Boxes, boxes_of, names_objects, suggest_box, suggest_mask
+from hubline.pipeline.init.places import place_features, places
+from hubline.preprocessing.feature_columns import input_names
 
-_SHOWN = {"image": "images", "video": "clips", "text": "texts"}
+ALONE = "a label of kind pixels is predicted from its image alone"
+_SHOWN = {"image": "images", "video": "clips"}
 SLICES = 3
 """Maximum number of slices."""
 SLICED = 20
 """Maximum number of values of a column that defines slices."""
-_PLACE = re.compile(
-    r"(?P<before>.*?)(?<![a-z])((?P<latitude>lat(itude)?)|lon(g|gitude)?|lng)(?![a-z])(?P<after>.*)", re.IGNORECASE
-)
 _SIZES: tuple[tuple[float, int, int, list[int]], ...] = (
     (1_000, 200, 16, [64]),
     (10_000, 100, 32, [64]),
@@ -42,32 +36,19 @@ _SIZES: tuple[tuple[float, int, int, list[int]], ...] = (
 
 
 @dataclass(frozen=True)
-class FeatureSuggestion:
-    """A feature, with the profile of its column as a comment."""
-
-    name: str
-    settings: Settings
-    comment: str
-
-    @property
-    def needs_module(self) -> bool:
-        """Whether a hub module takes the feature, rather than the model itself."""
-        return self.settings["kind"] in ("image", "video") or (
-            self.settings["kind"] == "text" and "bag" not in self.settings
-        )
-
-
-@dataclass(frozen=True)
 class Suggestion:
     """Contents of a pipeline file."""
 
     features: list[FeatureSuggestion]
-    without_module: list[FeatureSuggestion]
-    """Images and clips without a module."""
+    without_network: list[FeatureSuggestion]
+    """Images and clips that nothing takes."""
     left_out: dict[str, str]
     """Columns without a feature, with reasons."""
     label: LabelSuggestion
     hubs: dict[str, Settings]
+    backbones: dict[str, Settings]
+    offer: str | None
+    """What to pass for the images that nothing takes, if there are any."""
     wide: list[str]
     hidden: list[int]
     """Units of the hidden layers."""
@@ -77,59 +58,95 @@ class Suggestion:
 
 
 def suggest(
-    data: DataProfile, label: str | None = None, module: ModuleProfile | None = None, kept: Collection[str] = ()
+    data: DataProfile, label: str | None = None, networks: Networks | None = None, kept: Collection[str] = ()
 ) -> Suggestion:
     """Suggests a kind for each column, and the other sections.
 
     Args:
         data: Profile of the data.
         label: Label column; None to find it by name.
-        module: Hub module for the images or texts, if any.
+        networks: Networks for images, clips and texts, if any.
         kept: Columns that become features although they look like identifiers or bookkeeping.
 
     Raises:
         UserError: if there is no such label, or nothing to learn in it; if there is no such column to keep, or none to
-            learn from; or if the module takes none of the columns.
+            learn from; or if a network takes none of the columns.
     """
-    target = label_column(data.columns, label)
-    boxes = box_column(data.columns) if module and target.name == BOX_LABELS else None
-    columns = [column for column in data.columns if column not in (target, boxes)]
+    networks = networks or Networks()
+    by_name = {column.name: column for column in data.columns}
+    target = by_name[label_name([*by_name], label or names_objects(data.columns))]
+    columns = [column for column in data.columns if column is not target]
     _refuse_unknown(kept, columns)
-    left_out: dict[str, str] = {}
-    if any(column.type == "image" for column in columns):
-        left_out = {each.name: BOOKKEEPING for each in columns if keeps_books(each.name) and each.name not in kept}
-    made, wide = _features([each for each in columns if each.name not in left_out], data, module, kept, left_out)
-    for column in (each for each in columns if each.name in left_out and _is_keepable(each)):
+    boxes = boxes_of(target, data.columns) if networks.module or networks.backbone else None
+    left_out = _beside(target, boxes, columns, kept)
+    fed = networks.fed(columns)
+    others = [each for each in columns if each.name not in left_out or each.name in fed]
+    made, wide = _features(others, data, networks, fed, kept, left_out)
+    for column in (
+        each for each in columns if left_out.get(each.name, PART) not in (PART, ALONE) and _is_keepable(each)
+    ):
         left_out[column.name] += f"; --keep {shown(column.name)} keeps it"
-    fed = [feature for feature in made if feature.needs_module and module and _takes(module, feature)]
-    without_module = [feature for feature in made if feature.needs_module and feature not in fed]
-    features = [feature for feature in made if feature not in without_module]
-    _refuse_nothing(features, fed, without_module, left_out, module)
-    images = {feature.settings.get("from", feature.name) for feature in fed if feature.settings["kind"] != "text"}
-    required = [target] if target.is_single else []  # with any number of classes, a record may have none
+    used = networks_use(networks, made, fed)
+    without = [feature for feature in made if feature.needs_network and feature.name not in used.features]
+    features = [feature for feature in made if feature not in without]
+    offered = next((offer(by_name[feature.column]) for feature in without), None)
+    _refuse_nothing(features, without, left_out, offered)
+    picture = next((each.name for each in features if each.settings["kind"] == "image"), None)
+    images = {feature.column for feature in features if feature.settings["kind"] in ("image", "video")}
+    required = [target] if target.is_single or boxes else []  # with any number of classes, a record may have none
     required += [column for column in columns if column.name in images]
-    picture = next((feature.name for feature in fed if feature.settings["kind"] == "image"), None)
     _, epochs, batch_size, hidden = next(size for size in _SIZES if data.total < size[0])
     return Suggestion(
         features=features,
-        without_module=without_module,
+        without_network=without,
         left_out=left_out,
-        label=suggest_box(target, boxes, picture, data.is_whole)
-        if boxes and picture
-        else suggest_label(target, data.is_whole),
-        hubs={f"{feature.name}_module": _hub(feature, module) for feature in fed if module},
+        label=_label(target, boxes, picture, data.is_whole, networks),
+        hubs=_with_maps(used.hubs, networks) if target.type == "image" else used.hubs,
+        backbones=used.backbones,
+        offer=offered,
         wide=wide,
-        hidden=hidden if any(_is_deep(feature, wide) for feature in features) else [],
+        hidden=hidden if any(_is_deep(feature, wide) for feature in features) and target.type != "image" else [],
         training={"epochs": epochs, "batch_size": batch_size, "early_stopping": max(2, epochs // 10)},
         bad_records=_bad_records(sum(column.missing for column in required)),
         slices=[[column.name] for column in columns if _makes_slices(column)][:SLICES],
     )
 
 
+def _with_maps(hubs: Mapping[str, Settings], networks: Networks) -> dict[str, Settings]:
+    """The same modules with all their feature maps, rather than one vector."""
+    maps = {"outputs": list(networks.module.maps)} if networks.module else {}
+    return {name: {key: hub[key] for key in hub if key != "output"} | maps for name, hub in hubs.items()}
+
+
+def _beside(
+    target: ColumnProfile, boxes: Boxes | None, columns: Sequence[ColumnProfile], kept: Collection[str]
+) -> dict[str, str]:
+    """Columns that go with the label or the images rather than being features, with reasons."""
+    left_out = dict.fromkeys(sorted(boxes.names - {target.name}), PART) if boxes else {}
+    if any(column.type == "image" for column in columns):
+        books = [each.name for each in columns if keeps_books(each.name) and each.name not in kept]
+        left_out = dict.fromkeys(books, BOOKKEEPING) | left_out
+    if target.type == "image":
+        picture = next((column.name for column in columns if column.type == "image"), None)
+        left_out |= {each.name: ALONE for each in columns if each.name != picture}
+    return left_out
+
+
+def _label(
+    target: ColumnProfile, boxes: Boxes | None, picture: str | None, is_whole: bool, networks: Networks
+) -> LabelSuggestion:
+    if picture and target.type == "image":
+        return suggest_mask(target, picture, networks.module)
+    if picture and boxes:
+        return suggest_box(target, boxes, picture, is_whole)
+    return suggest_label(target, is_whole)
+
+
 def _features(
     columns: Sequence[ColumnProfile],
     data: DataProfile,
-    module: ModuleProfile | None,
+    networks: Networks,
+    fed: Mapping[str, ModuleInput],
     kept: Collection[str],
     left_out: dict[str, str],
 ) -> tuple[list[FeatureSuggestion], list[str]]:
@@ -137,21 +154,25 @@ def _features(
     `left_out`."""
     names = input_names(column.name for column in data.columns)
     taken = set(names.values())
-    pairs = _places(columns)
+    pairs = places([column for column in columns if column.name not in fed])
+    only_input = None if fed else networks.only_input
     made: list[FeatureSuggestion] = []
     wide: list[str] = []
     for column in columns:
         if column.name in pairs:
-            made += _place_features(column, pairs[column.name], data.total, taken)
+            made += place_features(column, pairs[column.name], data.total, taken)
             wide.append(made[-1].name)
         elif column not in pairs.values():
-            found = kinds(column, module, column.name in kept)
+            if column.name in fed:
+                found: dict[str, Settings] | str = {"": feature_for(fed[column.name], column)}
+            else:
+                found = kinds(column, only_input, column.name in kept, networks.backbone)
             if isinstance(found, str):
                 left_out[column.name] = found
             else:
                 for suffix, settings in found.items():
-                    name = _free_name(column.name + suffix, taken) if suffix else names[column.name]
-                    made.append(_feature(column, name, settings))
+                    name = free_name(column.name + suffix, taken) if suffix else names[column.name]
+                    made.append(feature_of(column, name, settings))
     return made, wide
 
 
@@ -167,82 +188,8 @@ def _refuse_unknown(kept: Collection[str], columns: Sequence[ColumnProfile]) -> 
         raise UserError("\n".join(unknown))
 
 
-def described(column: ColumnProfile) -> str:
-    """Profile of a column in words, for a comment."""
-    parts = [
-        column.type if column.is_single else f"{column.fewest} to {column.most} values of {column.type} in a record"
-    ]
-    if column.numbers:
-        numbers = column.numbers
-        least, greatest = (shown(int(n) if column.type == "integer" else n) for n in (numbers.minimum, numbers.maximum))
-        parts += [f"{least} to {greatest}, mean {numbers.mean:,.4g}, median {numbers.median:,.4g}"]
-        parts += [f"skewness {round(numbers.skewness, 1) + 0.0:.1f}"]  # avoids -0.0
-    parts += [f"{column.distinct:,} distinct"]
-    parts += [f"{max(column.missing, 0.001):.1%} missing" if column.missing else "none missing"]
-    if column.frequent and (column.type == "text" or is_few(column)):
-        parts += ["such as " + ", ".join(shown(value) for value, _ in column.frequent[:3])]
-    return "; ".join(parts)
-
-
-def _feature(column: ColumnProfile, name: str, settings: Settings) -> FeatureSuggestion:
-    head = {"kind": settings["kind"]} | ({"from": column.name} if name != column.name else {})
-    return FeatureSuggestion(name, head | settings, described(column))
-
-
-def _free_name(wanted: str, taken: set[str]) -> str:
-    """A feature name that no column and no other feature has; it is reserved."""
-    name = input_name(wanted)
-    free = next(each for each in chain([name], (f"{name}_{number}" for number in count(2))) if each not in taken)
-    taken.add(free)
-    return free
-
-
-def _places(columns: Sequence[ColumnProfile]) -> dict[str, ColumnProfile]:
-    """Longitude columns by the name of their latitude column."""
-    found: dict[str, dict[tuple[str, str], ColumnProfile]] = {"latitude": {}, "longitude": {}}
-    for column in columns:
-        match = _PLACE.fullmatch(column.name)
-        if match and column.type == "float" and column.is_single and column.distinct > 10 and column.numbers:
-            axis = "latitude" if match["latitude"] else "longitude"
-            limit = 90 if axis == "latitude" else 180
-            if -limit <= column.numbers.minimum and column.numbers.maximum <= limit:
-                found[axis].setdefault((match["before"], match["after"]), column)
-    return {
-        column.name: found["longitude"][around]
-        for around, column in found["latitude"].items()
-        if around in found["longitude"]
-    }
-
-
-def _place_features(
-    latitude: ColumnProfile, longitude: ColumnProfile, records: int, taken: set[str]
-) -> list[FeatureSuggestion]:
-    """Bucketized latitude and longitude and their cross: a grid whose cells contain several records each."""
-    cells = 10 if records < 10_000 else 20
-    bucketized = {"kind": "bucketized", "buckets": cells, "encode": "none"}
-    buckets = [
-        _feature(column, _free_name(f"{column.name}_bucket", taken), bucketized) for column in (latitude, longitude)
-    ]
-    match = _PLACE.fullmatch(latitude.name)
-    name = _free_name(f"{match['before']}place{match['after']}" if match else "place", taken)
-    crossed = {"kind": "crossed", "of": [bucket.name for bucket in buckets], "hash_buckets": 2 * cells**2}
-    return [*buckets, FeatureSuggestion(name, crossed, f"the cells of a grid of {cells} by {cells}; in model.wide")]
-
-
 def _is_deep(feature: FeatureSuggestion, wide: Sequence[str]) -> bool:
     return feature.name not in wide and feature.settings.get("encode") != "none"
-
-
-def _takes(module: ModuleProfile, feature: FeatureSuggestion) -> bool:
-    """Whether a module takes a feature; an image module takes each frame of a clip."""
-    kind = feature.settings["kind"]
-    return kind == module.takes or (kind == "video" and module.takes == "image")
-
-
-def _hub(feature: FeatureSuggestion, module: ModuleProfile) -> Settings:
-    output = {"output": module.output} if module.output else {}
-    pool = {"pool": "mean"} if feature.settings["kind"] == "video" and module.takes == "image" else {}
-    return {"handle": module.handle, "inputs": {module.input: feature.name}, **output, **pool}
 
 
 def _bad_records(missing: float) -> Settings | None:
@@ -256,25 +203,19 @@ def _makes_slices(column: ColumnProfile) -> bool:
 
 def _refuse_nothing(
     features: Sequence[FeatureSuggestion],
-    fed: Sequence[FeatureSuggestion],
-    without_module: Sequence[FeatureSuggestion],
+    without: Sequence[FeatureSuggestion],
     left_out: dict[str, str],
-    module: ModuleProfile | None,
+    offered: str | None,
 ) -> None:
-    """Checks that there is something to learn from, and something for the module to take.
+    """Checks that there is something to learn from.
 
     Raises:
         UserError: if not.
     """
-    if module and not fed:
-        raise UserError(f"{module.handle}: this module takes {_SHOWN[module.takes]}, but no column holds any")
-    if without_module and not features:
-        what = " and ".join(sorted({_SHOWN[feature.settings["kind"]] for feature in without_module}, reverse=True))
-        raise UserError(
-            f"the only columns besides the label are {what} ({', '.join(feature.name for feature in without_module)}), "
-            "which need a hub "
-            "module; pass --hub HANDLE"
-        )
+    if without and not features:
+        what = " and ".join(sorted({_SHOWN[feature.settings["kind"]] for feature in without}, reverse=True))
+        names = ", ".join(feature.name for feature in without)
+        raise UserError(f"the only columns besides the label are {what} ({names}), which need a network; {offered}")
     if not features:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
         raise UserError(f"there is no column to learn from besides the label{reasons}")

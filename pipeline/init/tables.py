@@ -15,18 +15,19 @@ from rich.console import Console
 from hubline.core.config_base import is_remote
 from hubline.core.errors import UserError
 from hubline.pipeline.convert.kinds import CellType
-from hubline.pipeline.init.label import BOX_LABELS, label_name
+from hubline.pipeline.init.label import label_name
+from hubline.pipeline.init.objects import BOX_LABELS
 
 _PACKED = (".gz", ".bz2", ".zst")
 _DELIMITERS = {".csv": None, ".tsv": "\t"}
 
 
 @dataclass(frozen=True)
-class ConvertedTable:
-    """TFRecords made of tables."""
+class Converted:
+    """TFRecords made of other files."""
 
     folder: Path
-    dates: frozenset[str]
+    dates: frozenset[str] = frozenset()
     """Columns that hold dates, as seconds since 1970."""
 
 
@@ -46,7 +47,7 @@ def tables_in(examples: str) -> list[Path]:
 @contextmanager
 def converted_tables(
     paths: Sequence[Path], beside: Path, label: str | None, overwrite: bool, console: Console
-) -> Iterator[ConvertedTable]:
+) -> Iterator[Converted]:
     """Converts tables as `hubline convert` does without options. If the block fails, the TFRecords are removed, so that
     the same command can be tried again with other options.
 
@@ -71,16 +72,23 @@ def converted_tables(
     options = Options(output=folder, overwrite=overwrite)
     dialect = Dialect(_DELIMITERS.get(kind) or ",", check_delimiter=_DELIMITERS.get(kind) is None)
     then = f"options are those of: {shown}\nthen: hubline init {shlex.quote(str(folder))}"
-    with _followed_by(then):
+    with followed_by(then):
         sources = [ParquetFile(str(p), {}) if kind == ".parquet" else CsvFile(str(p), dialect) for p in paths]
     if label is not None or BOX_LABELS not in sources[0].names:
         label_name(sources[0].names, label)
-    with _followed_by(then):
+    with followed_by(then):
         done = convert(sources, options, console)
     console.print(f"Converted by: {shown}", soft_wrap=True, highlight=False)
     dates = frozenset(each.name for each in done.columns if each.read_as is CellType.TIMESTAMP)
+    with removed_on_failure(folder, overwrite):
+        yield Converted(folder, dates)
+
+
+@contextmanager
+def removed_on_failure(folder: Path, overwrite: bool) -> Iterator[None]:
+    """Removes the folder of a conversion if the block fails, unless it may have replaced an earlier one."""
     try:
-        yield ConvertedTable(folder, dates)
+        yield
     except BaseException:
         if not overwrite:
             shutil.rmtree(folder)
@@ -88,7 +96,7 @@ def converted_tables(
 
 
 @contextmanager
-def _followed_by(more: str) -> Iterator[None]:
+def followed_by(more: str) -> Iterator[None]:
     """Adds lines to the message of a UserError."""
     try:
         yield

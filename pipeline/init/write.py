@@ -15,8 +15,9 @@ from ruamel.yaml.nodes import Node
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from hubline.pipeline.init.column_profile import DataProfile
+from hubline.pipeline.init.feature import described
 from hubline.pipeline.init.kinds import shown
-from hubline.pipeline.init.suggest import Suggestion, described
+from hubline.pipeline.init.suggest import Suggestion
 
 
 def text_of(suggestion: Suggestion, data: DataProfile, examples: str, name: str) -> str:

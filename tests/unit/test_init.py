@@ -133,42 +133,6 @@ def test_init_with_a_module(tmp_path: Path) -> None:
     assert "handle: module," in output.read_text()
 
 
-def boxed(count: int, several: bool = False) -> list[bytes]:
-    """Records in the format of `hubline convert boxes`."""
-    found = []
-    for number in range(count):
-        times = 2 if several and number == 3 else 1
-        labels, boxes = (
-            feature(*(["cat", "dog"][number % 2 : number % 2 + 1] * times)),
-            feature(*[0.25, 0.0, 0.5, 1.0] * times),
-        )
-        columns = {"image": random_image(number), "file": f"{number}.png", "height": 8 + number % 3, "width": 8}
-        found.append(record(boxes=boxes, box_labels=labels, **columns))
-    return found
-
-
-@pytest.mark.slow
-def test_a_box_in_each_picture_is_told_with_its_class(tmp_path: Path) -> None:
-    write_tfrecord(tmp_path / "data" / "a", boxed(40))
-    mean_colour(tmp_path / "module")
-    output = tmp_path / "pipeline.yaml"
-    init(str(tmp_path / "data"), None, str(tmp_path / "module"), output, False, SILENT)
-    file = passes_check(output)
-    assert file.label.model_dump(by_alias=True, exclude_defaults=True) == {
-        "kind": "class_and_box", "from": "box_labels", "box": "boxes", "image": "image", "classes": ("cat", "dog"),
-    }  # fmt: skip
-    assert file.features.keys() == {"image"}
-    assert file.evaluation.thresholds.keys() == {"mean_iou"}
-
-
-@pytest.mark.slow
-def test_of_several_boxes_in_a_picture_the_label_must_be_named(tmp_path: Path) -> None:
-    write_tfrecord(tmp_path / "data" / "a", boxed(40, several=True))
-    mean_colour(tmp_path / "module")
-    with pytest.raises(UserError, match="pass --label COLUMN"):
-        init(str(tmp_path / "data"), None, str(tmp_path / "module"), tmp_path / "pipeline.yaml", False, SILENT)
-
-
 def test_images_without_a_module_are_comments(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", [record(image=random_image(n), x=n / 7, label=n % 2) for n in range(20)])
     output = tmp_path / "pipeline.yaml"
@@ -238,15 +202,6 @@ def test_init_names_no_pattern_that_matches_other_files(tmp_path: Path) -> None:
     (tmp_path / "data" / "data.csv").write_text("x")
     with pytest.raises(UserError, match=r"\(1 \.csv\); move those to another folder"):
         init(str(tmp_path / "data"), None, None, tmp_path / "p.yaml", False, SILENT)
-
-
-@pytest.mark.parametrize(("ending", "command"), [("JPG", "images"), ("txt", "text"), ("mp4", "video")])
-def test_init_names_the_command_for_class_folders(tmp_path: Path, ending: str, command: str) -> None:
-    for name in ("cat", "dog"):
-        (tmp_path / "all" / name).mkdir(parents=True)
-        (tmp_path / "all" / name / f"1.{ending}").touch()
-    with pytest.raises(UserError, match=f"convert them first: hubline convert {command} {tmp_path}/all --output data"):
-        init(str(tmp_path / "all"), None, None, tmp_path / "p.yaml", False, SILENT)
 
 
 def test_tables_are_known_by_their_endings(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from ruamel.yaml import YAML
 
 from hubline.core.errors import UserError
 from hubline.pipeline.config import PipelineFile
-from hubline.pipeline.init.column_profile import ColumnProfile, ModuleProfile
+from hubline.pipeline.init.column_profile import ColumnProfile, ModuleInput, ModuleProfile
 from hubline.pipeline.init.kinds import kinds
-from hubline.pipeline.init.label import label_column, suggest_label
+from hubline.pipeline.init.label import label_name, suggest_label
+from hubline.pipeline.init.networks import Networks
 from hubline.pipeline.init.suggest import suggest
 from hubline.pipeline.init.write import as_yaml, text_of
 from tests.support.column_profiles import column, data, numbers
@@ -186,15 +187,15 @@ def test_what_is_no_label_is_refused(seen: ColumnProfile, says: str) -> None:
 
 
 def test_the_label_is_known_by_its_name() -> None:
-    columns = [column(name=name) for name in ("a", "Target", "b")]
-    assert label_column(columns, None).name == "Target"
-    assert label_column(columns, "b").name == "b"
+    columns = ["a", "Target", "b"]
+    assert label_name(columns, None) == "Target"
+    assert label_name(columns, "b") == "b"
     with pytest.raises(UserError, match="no column 'c'; the columns are: a, Target, b"):
-        label_column(columns, "c")
+        label_name(columns, "c")
     with pytest.raises(UserError, match="pass --label COLUMN; the columns are: a, b"):
-        label_column([columns[0], columns[2]], None)
+        label_name(["a", "b"], None)
     with pytest.raises(UserError, match="Target and y could be the label"):
-        label_column([*columns, column(name="y")], None)
+        label_name([*columns, "y"], None)
 
 
 def test_the_most_frequent_class_is_what_a_model_is_compared_with() -> None:
@@ -249,21 +250,27 @@ def test_each_feature_has_a_name_that_means_only_its_own_column() -> None:
 
 def test_a_module_is_fed_and_without_one_images_wait() -> None:
     photo, title = column("image", "photo", frequent=(), present=990), column("text", "title", distinct=1000, words=9.0)
-    module = ModuleProfile("net", input="pixels", takes="image", size=(96, 64), channels=1)
-    with_module = suggest(data(photo, title, LABEL), module=module)
+    pixels = ModuleInput("pixels", "image", size=(96, 64), channels=1)
+    module = Networks(ModuleProfile("net", (pixels,)))
+    with_module = suggest(data(photo, title, LABEL), networks=module)
     assert with_module.hubs == {"photo_module": {"handle": "net", "inputs": {"pixels": "photo"}}}
     assert with_module.features[0].settings == {"kind": "image", "size": [96, 64], "channels": 1}
     assert with_module.bad_records == {"policy": "quarantine", "max_fraction": 0.02}  # 1 % of the images are missing
     without = suggest(data(photo, title, LABEL))
     assert (
-        [each.name for each in without.without_module] == ["photo"] and not without.hubs and without.bad_records is None
+        [each.name for each in without.without_network] == ["photo"]
+        and not without.hubs
+        and without.bad_records is None
     )
-    texts = suggest(data(photo, title, LABEL), module=replace(module, takes="text", output="vector"))
-    assert texts.hubs == {"title_module": {"handle": "net", "inputs": {"pixels": "title"}, "output": "vector"}}
+    of_texts = ModuleProfile("net", (ModuleInput("words", "text"),), output="vector")
+    texts = suggest(data(photo, title, LABEL), networks=Networks(of_texts))
+    assert texts.hubs == {"title_module": {"handle": "net", "inputs": {"words": "title"}, "output": "vector"}}
     assert [each.settings for each in texts.features] == [{"kind": "text"}]
     with pytest.raises(UserError, match="takes images, but no column holds any"):
-        suggest(data(title, LABEL), module=module)
-    with pytest.raises(UserError, match=r"are images \(photo\).*--hub HANDLE"):
+        suggest(data(title, LABEL), networks=module)
+    with pytest.raises(
+        UserError, match=r"are images \(photo\).*--hub HANDLE.*--backbone resnet34 \(or lenet5 or alexnet\)"
+    ):
         suggest(data(photo, LABEL))
     with pytest.raises(UserError, match="to learn from besides the label\n  it: constant: 1"):
         suggest(data(column(distinct=1), LABEL))
@@ -271,17 +278,18 @@ def test_a_module_is_fed_and_without_one_images_wait() -> None:
 
 def test_clips_feed_a_module_of_clips_or_of_images() -> None:
     film = column("image", "film", frequent=(), fewest=5, most=40)
-    clips = ModuleProfile("net", input="x", takes="video", size=(96, 64), channels=1, frames=8)
-    of_clips = suggest(data(film, LABEL), module=clips)
+    clips = ModuleInput("x", "video", size=(96, 64), channels=1, frames=8)
+    of_clips = suggest(data(film, LABEL), networks=Networks(ModuleProfile("net", (clips,))))
     assert of_clips.features[0].settings == {"kind": "video", "frames": 8, "size": [96, 64], "channels": 1}
     assert of_clips.hubs == {"film_module": {"handle": "net", "inputs": {"x": "film"}}}
-    of_images = suggest(data(film, LABEL), module=replace(clips, takes="image", frames=None))
+    images = replace(clips, takes="image", frames=None)
+    of_images = suggest(data(film, LABEL), networks=Networks(ModuleProfile("net", (images,))))
     assert of_images.features[0].settings == {"kind": "video", "frames": 16, "size": [96, 64], "channels": 1}
     assert of_images.hubs == {"film_module": {"handle": "net", "inputs": {"x": "film"}, "pool": "mean"}}
     with pytest.raises(UserError, match=r"are images and clips \(film, photo\).*--hub HANDLE"):
         suggest(data(film, column("image", "photo", frequent=()), LABEL))
     with pytest.raises(UserError, match="takes clips, but no column holds any"):
-        suggest(data(column("image", "photo", frequent=()), LABEL), module=clips)
+        suggest(data(column("image", "photo", frequent=()), LABEL), networks=Networks(ModuleProfile("net", (clips,))))
 
 
 def test_a_column_that_is_left_out_can_be_kept() -> None:
