@@ -183,6 +183,14 @@ def run(
         ),
     ] = False,
     settings: Settings = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also print the messages that the run's log takes.")
+    ] = False,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        typer.Option(help="The least severe messages that the run's log takes."),
+    ] = "info",
     as_json: Json = False,
 ) -> None:
     """Run a pipeline on this machine: ingest, train, evaluate, push; with task: infer, ingest and predict.
@@ -194,9 +202,19 @@ def run(
 
     Example: hubline run examples/digits/pipeline.yaml --set training.epochs=3 --set model.head.hidden=[32]
     """
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose exclude each other")
     from hubline.pipeline.run import run as run_file
+    from hubline.pipeline.verbosity import Verbosity
 
-    result, code = run_file(file, root, quiet=as_json, fresh_metadata=fresh_metadata, settings=settings or ())
+    result, code = run_file(
+        file,
+        root,
+        quiet=as_json,
+        fresh_metadata=fresh_metadata,
+        settings=settings or (),
+        verbosity=Verbosity(quiet, verbose, log_level),
+    )
     if as_json:
         print(json.dumps(result.model_dump(mode="json")))
     raise typer.Exit(code)

@@ -1,13 +1,7 @@
-"""Terminal output of a run, live and at the end."""
+"""Terminal output of a run while it lasts."""
 
-import json
 import logging
-import shlex
-import textwrap
 import time
-from collections.abc import Sequence
-from datetime import date
-from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,15 +10,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from hubline.artifacts.decision import Decision
 from hubline.core import interruption
 from hubline.core.progress import LOGGER
-from hubline.pipeline.config import PipelineFile
-from hubline.pipeline.result import Result, Step
-from hubline.preprocessing.feature_columns import clip_columns, image_columns, input_columns, stored_pixels
-from hubline.report.contents import PAGE
+from hubline.pipeline.result import Step
 
-_SHOWN_COLUMNS = 3
 _SECONDS_BETWEEN_LINES = 60.0
 """Where the output is no terminal, between two lines about a step's progress."""
 
@@ -147,14 +136,18 @@ class _Speed:
 
 
 def _progress_text(progress: dict, seconds_left: float | None) -> str:
-    """For example `1,260 of 7,560 examples, 8 s left, epoch 2, loss 0.41`."""
+    """For example `1,260 of 7,560 examples, 8 s left, epoch 2 of 12, loss 0.41`."""
     if not progress:
         return ""
     done, total = progress["done"], progress["total"]
     parts = [f"{done:,.0f} of {total:,.0f} {progress['unit']}"]
     if done < total and seconds_left is not None:
         parts.append(f"{seconds_left:.0f} s left")
-    parts += [_value_text(name, value, progress["unit"]) for name, value in progress["values"].items()]
+    values = dict(progress["values"])
+    if "epoch" in values:
+        of_all = f" of {values.pop('epochs'):.0f}" if "epochs" in values else ""
+        parts.append(f"epoch {values.pop('epoch'):.0f}{of_all}")
+    parts += [_value_text(name, value, progress["unit"]) for name, value in values.items()]
     return ", ".join(parts)
 
 
@@ -165,113 +158,3 @@ def _value_text(name: str, value: float, unit: str) -> str:
         # The rest of the time is computation.
         return f"waiting for input {value:.0%} of the time"
     return f"{name} {value:.4g}"
-
-
-def show_result(console: Console, result: Result, path: Path, inputs: str) -> None:
-    """Prints the result of a run, and what to do next.
-
-    Args:
-        console: Where to print.
-        result: The result.
-        path: The pipeline file.
-        inputs: Example arguments for `hubline predict`, from `asked`.
-    """
-
-    def say(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, soft_wrap=True)
-
-    if result.decision:
-        console.print(_metrics_table(result.decision))
-        for note in result.decision.notes:
-            say(f"  Note: {note}", "yellow")
-        for check in result.decision.checks:
-            say(f"  {check.reason}", None if check.passed else "red")
-    if not console.is_terminal:
-        console.print(_steps_table(result))
-    for warning in result.warnings:
-        say(f"Warning: {warning}", "yellow")
-    headline, style = {
-        "succeeded": ("Done", "green"),
-        "not_blessed": ("Not blessed (nothing was pushed)", "red"),
-        "failed": ("Failed", "red"),
-        "interrupted": ("Interrupted", "yellow"),
-    }[result.status]
-    where = f" in {result.failed_step}" if result.failed_step else ""
-    say(f"{headline}{where} after {result.seconds:.1f} s.", style)
-    if result.nothing_to_do:
-        say("Nothing to do: file, data, modules, code and serving model are unchanged since the last run.")
-    if result.error:
-        say(result.error, "red")
-    if result.best_trial:
-        say(f"Best trial, to be pasted into {path} in place of tune:")
-        say(textwrap.indent(result.best_trial.rstrip(), "  "))
-    if result.predictions:
-        say(f"{'Predicted' if result.newly_predicted else 'Predictions (unchanged)'}: {result.predictions}")
-        for name, value in result.metrics.items():
-            say(f"  {name} {value:.4f}")
-    if result.pushed_model:
-        say(f"{'Pushed' if result.newly_pushed else 'Serving (unchanged)'}: {result.pushed_model}")
-    if result.published_module:
-        say(f"Published module: {result.published_module}")
-    if result.spans:
-        say(f"Spans:  {_spans_text(result.spans, result.dates)}")
-    page = Path(result.report, PAGE)
-    say(f"Report: {page if page.exists() else f'{result.report} ({PAGE} is missing; see the log)'}")
-    say(f"Log:    {result.log}")
-    if result.pushed_model and result.status == "succeeded":
-        say(f"Next:   hubline predict {shlex.quote(result.pushed_model)} {inputs}")
-    elif result.status == "interrupted":
-        say("Next:   run the same command again to resume from the finished steps and the last checkpoint")
-    elif result.status == "not_blessed":
-        say(f"Next:   train longer, try another head, or adjust evaluation in {path}")
-
-
-def example_inputs(file: PipelineFile) -> str:
-    """Example arguments for `hubline predict` with the file's model: images alone, or records."""
-    taken = [name for name, feature in file.features.items() if feature.is_model_input or name in file.fed_features]
-    columns = input_columns(file.features, taken)
-    clips, pixels = clip_columns(file.features), stored_pixels(file.features)
-    if columns == image_columns(file.features) and len(columns) == 1 and not clips and not pixels:
-        return "IMAGE…"
-    values = {column: '[{"b64": "…"}, …]' if column in clips else "…" for column in columns[:_SHOWN_COLUMNS]}
-    values |= {
-        column: '{"b64": "…"}' if values and stored.kind == "raw" else "[…]" for column, stored in pixels.items()
-    }
-    shown = ", ".join(f"{json.dumps(column, ensure_ascii=False)}: {value}" for column, value in values.items())
-    return f"RECORDS.jsonl   with lines such as {{{shown}{', …' if len(columns) > _SHOWN_COLUMNS else ''}}}"
-
-
-def _spans_text(spans: Sequence[int], dates: Sequence[date] | None) -> str:
-    """For example `8-10`, `1-9, 5 in total` if some are missing, or `20775-20777 (2026-11-18 to 2026-11-20)`."""
-    first, last = spans[0], spans[-1]
-    if first == last:
-        return f"{first} ({dates[0]})" if dates else f"{first}"
-    missing = "" if len(spans) == last - first + 1 else f", {len(spans)} in total"
-    return f"{first}-{last}{missing}" + (f" ({dates[0]} to {dates[-1]})" if dates else "")
-
-
-def _metrics_table(decision: Decision) -> Table:
-    """The model's metrics with 95 % intervals, next to those of the best constant prediction and of the version in
-    serving.
-    """
-    baseline = decision.baseline.metrics if decision.baseline else {}
-    titles = ["metric", "this model", "95 % interval", *(["best constant"] if baseline else []), "serving"]
-    table = Table(*titles, box=None, pad_edge=False)
-    for metric, value in decision.metrics.items():
-        bounds = decision.intervals.get(metric)
-        interval = f"{bounds[0]:.4f} to {bounds[1]:.4f}" if bounds else ""
-        constant = [_shown(baseline[metric]) if metric in baseline else ""] if baseline else []
-        serving = _shown(decision.serving_metrics[metric]) if decision.serving_metrics else ""
-        table.add_row(metric, _shown(value), interval, *constant, serving)
-    return table
-
-
-def _shown(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
-
-
-def _steps_table(result: Result) -> Table:
-    table = Table("step", "time", "", box=None, pad_edge=False)
-    for step in result.steps:
-        table.add_row(step.id, f"{step.seconds:.1f} s", "cached" if step.cached else "")
-    return table

@@ -6,19 +6,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO, TypeAlias
 
 import absl.logging
 
 NOWHERE = Path(os.devnull)
 
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
 
 @contextmanager
-def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
+def into_log(path: Path, level: Level = "info") -> Iterator[tuple[TextIO, TextIO]]:
     """Redirects standard output and error to a file, including those of C++ code, child processes and notebooks.
 
     Args:
         path: The log file, which is appended to. `NOWHERE` discards everything.
+        level: The least severe messages of Python's `logging` that the file takes.
 
     Yields:
         The original standard output and standard error, for the user.
@@ -36,10 +39,14 @@ def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
         handler = logging.StreamHandler(log)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root = logging.getLogger()
-        levels = root.level, absl.logging.get_verbosity()
+        beam = logging.getLogger("apache_beam")
+        levels = root.level, absl.logging.get_verbosity(), beam.level
+        handler.setLevel(level.upper())  # loggers with a level of their own pass on more than the root's
         root.addHandler(handler)
-        root.setLevel(logging.INFO)
-        absl.logging.set_verbosity(absl.logging.INFO)  # TFX logs through absl
+        root.setLevel(level.upper())
+        absl.logging.set_verbosity(level)  # TFX logs through absl
+        if level == "debug":  # Beam's own debug messages fail on coders without a value, and the job with them
+            beam.setLevel(logging.INFO)
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:
@@ -50,6 +57,7 @@ def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
             root.removeHandler(handler)
             root.setLevel(levels[0])
             absl.logging.set_verbosity(levels[1])
+            beam.setLevel(levels[2])
             for descriptor, original in enumerate(kept, start=1):
                 os.dup2(original, descriptor)
                 os.close(original)

@@ -4,6 +4,7 @@ import signal
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from hubline.core.garbage import collecting_none
 from hubline.core.spans import to_date
 from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import PipelineFileError
-from hubline.pipeline.display import Display, example_inputs, show_result
+from hubline.pipeline.display import Display
 from hubline.pipeline.listener import Listener
 from hubline.pipeline.load import Source
 from hubline.pipeline.output import into_log
@@ -27,12 +28,14 @@ from hubline.pipeline.paths import Paths
 from hubline.pipeline.preflight import check as check_file
 from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result, Status, Step
+from hubline.pipeline.result_display import example_inputs, show_faults, show_result
 from hubline.pipeline.rules.beam import root_fault
 from hubline.pipeline.runs import NAME_FORMAT, keep_inputs
 from hubline.pipeline.snapshot import check, pin
 from hubline.pipeline.terminal import console_on
 from hubline.pipeline.unchanged import code_digest, earlier_result, keep, run_key
 from hubline.pipeline.upkeep import damaged_metadata, prepare
+from hubline.pipeline.verbosity import NORMAL, Verbosity, log_shown
 from hubline.report.contents import Artifacts
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ def run(
     fresh_metadata: bool = False,
     listener: Listener | None = None,
     settings: Sequence[str] = (),
+    verbosity: Verbosity = NORMAL,
 ) -> tuple[Result, int]:
     """Runs a pipeline file and shows the progress.
 
@@ -56,6 +60,7 @@ def run(
         fresh_metadata: Whether to start a new metadata database; the old one is kept next to it.
         listener: Observes the steps, like the terminal.
         settings: Values of the file to change, as `KEY=VALUE`.
+        verbosity: How much to tell.
 
     Returns:
         The result, and the exit code: 0 done, 1 failed or not blessed, 2 an error in what the user provided, 130 or 143
@@ -65,7 +70,7 @@ def run(
         UserError: if the file, or something it refers to, has an error that is found before the run starts.
     """
     with interruption.handled():
-        return _run_file(path, root, quiet, fresh_metadata, listener, settings)
+        return _run_file(path, root, quiet, fresh_metadata, listener, settings, verbosity)
 
 
 def _run_file(
@@ -75,6 +80,7 @@ def _run_file(
     fresh_metadata: bool,
     listener: Listener | None,
     settings: Sequence[str],
+    verbosity: Verbosity,
 ) -> tuple[Result, int]:
     file, source, warnings = check_file(path, settings, root)
     places = Paths.of(path, file.name, root)
@@ -83,18 +89,24 @@ def _run_file(
     began = datetime.now()
     folder = places.runs / began.strftime(NAME_FORMAT)
     log = folder / "run.log"
-    with places.exclusively(), into_log(log) as (stdout, stderr):
+    with places.exclusively(), into_log(log, verbosity.level) as (stdout, stderr):
         prepare(places, fresh_metadata)
         shown = stderr if quiet else stdout
         console = console_on(shown)
-        console.print("  ".join([file.name, str(path), *settings]), style="bold", markup=False, soft_wrap=True)
+        if not verbosity.quiet:
+            console.print("  ".join([file.name, str(path), *settings]), style="bold", markup=False, soft_wrap=True)
         for warning in warnings:
             console.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)
-        result, code = execute(file, source, places, folder, console, listener)
+        live = console_on(shown, quiet=verbosity.quiet)
+        with log_shown(live) if verbosity.shows_log else nullcontext():
+            result, code = execute(file, source, places, folder, live, listener)
         storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
         if not result.nothing_to_do:
             write_page(result, file.name, path, began)
-        show_result(console, result, path, example_inputs(file) if isinstance(file, PipelineFile) else "")
+        if verbosity.quiet:
+            show_faults(console, result)
+        else:
+            show_result(console, result, path, example_inputs(file) if isinstance(file, PipelineFile) else "")
     return result, code
 
 

@@ -52,7 +52,7 @@ def show(file: File, run: RunName = "last", root: Root = None, as_json: Json = F
 
     Example: hubline runs show examples/digits/pipeline.yaml last-1
     """
-    from hubline.pipeline.display import show_result
+    from hubline.pipeline.result_display import show_result
     from hubline.pipeline.runs import run_named, runs_of
 
     found = run_named(runs_of(file, root), run)

@@ -25,9 +25,16 @@ class _PlainConsole(Console):
             yield segment if segment.control else segment._replace(text=plain(segment.text))
 
 
-def console_on(file: TextIO) -> Console:
-    """A console for text with external data or names. Live displays and colours need a terminal."""
+def console_on(file: TextIO, quiet: bool = False) -> Console:
+    """A console for text with external data or names. Live displays and colours need a terminal; a quiet one prints
+    nothing."""
     # Rich treats a notebook as a terminal, or makes each line a separate output; plain lines work better there.
     return _PlainConsole(
-        file=file, force_terminal=file.isatty(), force_jupyter=False, markup=False, emoji=False, highlight=False
+        file=file,
+        force_terminal=file.isatty(),
+        force_jupyter=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        quiet=quiet,
     )

@@ -37,8 +37,7 @@ class Progress(tf.keras.callbacks.Callback):
             skipped: Steps of the first epoch that an interrupted run has done.
         """
         super().__init__()
-        self._per_epoch = per_epoch
-        self._total = per_epoch * epochs
+        self._per_epoch, self._epochs = per_epoch, epochs
         self._batch_size = batch_size
         self._waited = waited
         self._not_finite = not_finite
@@ -76,9 +75,10 @@ class Progress(tf.keras.callbacks.Callback):
         seconds = max((self._validation_began or time.monotonic()) - self._epoch_began, 1e-6)
         report(
             self._epoch * self._per_epoch + done_of_epoch,
-            self._total,
+            self._epochs * self._per_epoch,
             "examples",
             epoch=self._epoch + 1,
+            epochs=self._epochs,
             loss=loss,
             per_second=(done_of_epoch - self._skipped * self._batch_size) / seconds,
             waiting_for_input=min((float(self._waited) - self._waited_before) / seconds, 1.0),

@@ -28,17 +28,26 @@ def test_one_class_stops_the_run_before_training_and_unknown_words_are_a_warning
     ]
     path = make_project(tmp_path, FILE.replace("THRESHOLD", "0.5"), records)
 
-    def run() -> tuple[int, dict]:
-        done = subprocess.run([*HUBLINE, "run", str(path), "--json"], capture_output=True, text=True, cwd=PROJECT)
-        return done.returncode, json.loads(done.stdout.splitlines()[-1])
+    def run(*options: str) -> tuple[int, dict, str]:
+        command = [*HUBLINE, "run", str(path), "--json", *options]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
+        return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
 
-    code, said = run()
+    code, said, stderr = run("--quiet", "--log-level", "warning")
+    assert [line for line in stderr.splitlines() if not line.startswith("Warning: ")] == [
+        f"Failed in Trainer after {said['seconds']:.1f} s.",
+        *said["error"].splitlines(),
+        f"Report: {said['report']}/index.html",
+        f"Log:    {said['log']}",
+    ]
+    assert " INFO " not in Path(said["log"]).read_text()
     assert (code, said["status"], said["failed_step"]) == (1, "failed", "Trainer")
     assert "records of the training split are of the class 'yes'; there is nothing to distinguish" in said["error"]
     assert not (tmp_path / "serving").exists()
     path.write_text(FILE.replace("THRESHOLD", "1.5"))
-    code, said = run()
+    code, said, stderr = run("--verbose", "--log-level", "debug")
     assert (code, said["status"]) == (0, "succeeded"), said
+    assert "Trainer done in" in stderr and " INFO " in stderr and " DEBUG " in Path(said["log"]).read_text()
     (warning,) = [text for text in said["warnings"] if "features.colour" in text]
     assert "the vocabulary has 'red', but the data has 'RED': they differ in case or spaces" in warning
     report = next(tmp_path.glob(".hubline/*/runs/*/report/*.html"), None)

@@ -14,11 +14,13 @@ import pytest
 from rich.console import Console
 
 from hubline.core.progress import note, report
-from hubline.pipeline.display import Display, example_inputs, show_result
+from hubline.pipeline.display import Display
 from hubline.pipeline.load import load
 from hubline.pipeline.output import into_log
 from hubline.pipeline.result import Result, Step
+from hubline.pipeline.result_display import example_inputs, show_faults, show_result
 from hubline.pipeline.run import failure
+from hubline.pipeline.verbosity import log_shown
 
 
 def test_a_terminal_shows_steps_with_state_time_and_progress() -> None:
@@ -82,13 +84,13 @@ def test_elsewhere_a_long_step_has_a_line_a_minute(monkeypatch) -> None:
         display.started("Trainer")
         for second in range(0, 150, 10):
             now[0] = float(second)
-            values = {"epoch": 1 + second // 60, "loss": 0.5, "per_second": 20.0}
+            values = {"epoch": 1 + second // 60, "epochs": 5, "loss": 0.5, "per_second": 20.0}
             progress = {"done": 20 * second, "total": 6000, "unit": "examples", "values": values}
             display.emit(logging.makeLogRecord({"progress": progress}))
     assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
         "Trainer …",
-        "Trainer: 1,200 of 6,000 examples, 240 s left, epoch 2, loss 0.5, 20 examples per second",
-        "Trainer: 2,400 of 6,000 examples, 180 s left, epoch 3, loss 0.5, 20 examples per second",
+        "Trainer: 1,200 of 6,000 examples, 240 s left, epoch 2 of 5, loss 0.5, 20 examples per second",
+        "Trainer: 2,400 of 6,000 examples, 180 s left, epoch 3 of 5, loss 0.5, 20 examples per second",
     ]
 
 
@@ -100,6 +102,53 @@ def test_the_end_of_a_failed_run_names_step_error_and_log() -> None:
     show_result(console, result, Path("p.yaml"), "IMAGE…")
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Failed in ExampleGen" in text and "a.gz: record 3: no label" in text and "l.log" in text
+
+
+def test_a_quiet_run_says_nothing_but_warnings_and_faults(tmp_path: Path) -> None:
+    def said(**given: object) -> str:
+        console = Console(file=io.StringIO(), width=80)
+        show_faults(console, Result.model_validate({"seconds": 4, "report": str(tmp_path), "log": "l.log", **given}))
+        return console.file.getvalue()  # type: ignore[attr-defined]
+
+    assert said(status="succeeded", pushed_model="serving/3") == ""
+    assert said(status="succeeded", warnings=["train: 3 records lack 'x'"]) == "Warning: train: 3 records lack 'x'\n"
+
+    def check(passed: bool, reason: str) -> dict[str, object]:
+        facts = {"slice": "", "metric": "accuracy", "rule": "at_least", "bound": 0.9, "value": 0.4, "serving": None}
+        return {**facts, "passed": passed, "reason": reason}
+
+    decision = {
+        "blessed": False,
+        "compared_with": None,
+        "serving_metrics": None,
+        "slices": [],
+        "metrics": {"accuracy": 0.4},
+        "checks": [
+            check(False, "failed: accuracy 0.4, must be at least 0.9"),
+            check(True, "passed: better than the best constant"),
+        ],
+    }
+    assert said(status="not_blessed", decision=decision).splitlines() == [
+        "Not blessed (nothing was pushed) after 4.0 s.",
+        "  failed: accuracy 0.4, must be at least 0.9",
+        f"Report: {tmp_path}/index.html",
+        "Log:    l.log",
+    ]
+    assert "Failed in Trainer after 4.0 s.\nno data\n" in said(status="failed", failed_step="Trainer", error="no data")
+
+
+def test_the_log_takes_messages_of_its_level_and_can_be_shown(tmp_path: Path) -> None:
+    shown, log = io.StringIO(), tmp_path / "run.log"
+    with into_log(log, "warning"), log_shown(Console(file=shown, width=200)):
+        logging.getLogger("tfx").info("an artifact was found")
+        logging.getLogger("tfx").warning("[red]an artifact is gone")
+    with into_log(log, "debug"):
+        logging.getLogger("tfx").debug("a detail")
+    taken = log.read_text()
+    assert (
+        "artifact was found" not in taken and "WARNING tfx: [red]an artifact is gone" in taken and "a detail" in taken
+    )
+    assert "artifact was found" not in shown.getvalue() and "[red]an artifact is gone" in shown.getvalue()
 
 
 def test_the_end_of_a_run_says_what_was_found_in_the_data() -> None:

@@ -36,7 +36,7 @@ REASONS = {
     "core/shard_cache.py": "flushes local folders to disk",
     "core/source_imports.py": SOURCE,
     "pipeline/convert": CONVERTED,
-    "pipeline/display.py": RUN,
+    "pipeline/result_display.py": RUN,
     "pipeline/file_paths.py": SOURCE,
     "pipeline/init/backbone.py": FILE,
     "pipeline/init/command.py": FILE,
