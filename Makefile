@@ -6,7 +6,7 @@ VARIANT := cpu
 STACK :=
 BEAM :=
 
-.PHONY: help setup run test test-fast test-both-stacks test-debian13 test-flink test-spark test-containers image bench lint format lock reference clean
+.PHONY: help setup run test test-fast test-both-stacks test-debian13 test-flink test-spark test-containers image bench lint format lock reference docs clean
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -64,6 +64,10 @@ lock:  ## Resolve the lock files in requirements/ again
 reference: setup  ## Regenerate the JSON schema and the reference of the pipeline file
 	@$(BIN)/hubline reference --output pipeline/schema.json
 	@$(BIN)/hubline reference --form markdown --output docs/pipeline-file.md
+
+docs: setup  ## Build the documentation site in site/, offline, and check every link and anchor
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "site/index.html; with search: .venv/bin/python -m http.server --bind 127.0.0.1 --directory site"
 
 clean:  ## Remove everything that the digits example created
 	rm -rf $(EXAMPLE)/data $(EXAMPLE)/modules $(EXAMPLE)/serving $(EXAMPLE)/.hubline

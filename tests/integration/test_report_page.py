@@ -1,25 +1,19 @@
 """The report in a real browser without network access."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from hubline.report.page import render
 from hubline.report.read_artifacts import read
 from tests.support import report as make_report
+from tests.support.browser import needs_browser, open_browser
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER),
-    reason="no chromium and chromedriver here (on Debian: apt-get install chromium chromium-driver)",
-)
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -36,22 +30,8 @@ def page(report, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def browser() -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    # No sandbox, for root in a container; and no host name resolves.
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-        "--window-size=1300,900",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
+    with open_browser() as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 def drawn(browser: webdriver.Chrome) -> set[str]:
