@@ -12,7 +12,12 @@ setup(
     description="From TFRecords and a TensorFlow Hub module to a validated SavedModel in serving, on TFX",
     python_requires=">=3.10",
     packages=find_packages(include=["hubline", "hubline.*"]),
-    package_data={"hubline.pipeline": ["schema.json"], "hubline.report": ["page.*"], "hubline.pipeline.init": ["*.j2"]},
+    package_data={
+        "hubline.pipeline": ["schema.json"],
+        "hubline.pipeline.init": ["*.j2"],
+        "hubline.report": ["page.*"],
+        "hubline.trainer.serving_guide": ["*.j2"],
+    },
     install_requires=["fsspec", "pydantic>=2.10", "rich>=13", "ruamel.yaml>=0.18", "tensorboard", "typer>=0.12"],
     extras_require={
         # Reads video files in `hubline convert video` only; not in any lock. Its wheels include FFmpeg.

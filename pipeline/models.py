@@ -7,6 +7,7 @@ from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import UserError
 from hubline.serving.history import Event, History
 from hubline.serving.versions import path_of, version_numbers
+from hubline.trainer.serving_guide.interface import README
 
 
 def summaries(folder: str) -> list[dict[str, Any]]:
@@ -22,7 +23,7 @@ def summaries(folder: str) -> list[dict[str, Any]]:
 
 
 def details(folder: str, version: int) -> dict[str, Any]:
-    """Path, digest, sizes of files and events of a version.
+    """Path, digest, sizes of files, README and events of a version.
 
     Raises:
         UserError: if it doesn't exist.
@@ -32,6 +33,7 @@ def details(folder: str, version: int) -> dict[str, Any]:
         "path": path,
         "digest": tree_digest(path),
         "files": {name: storage.stat(f"{path}/{name}").size for name in storage.files_below(path)},
+        "readme": readme if storage.exists(readme := f"{path}/{README}") else None,
         "events": History.read(folder).of(version),
     }
 

@@ -56,6 +56,8 @@ def show(folder: Folder, version: Version, as_json: Json = False) -> None:
     console, sizes = console_on(sys.stdout), found["files"].values()
     console.print(f"{found['path']}\nsha256 {found['digest']}", highlight=False)
     console.print(f"{len(sizes)} files, {sum(sizes):,} bytes", highlight=False)
+    if found["readme"]:
+        console.print(f"how to ask it: {found['readme']}", highlight=False)
     for event in found["events"]:
         console.print(told(event), highlight=False)
 

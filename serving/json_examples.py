@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from hubline.core.json_arrays import dumps
 from hubline.serving.errors import invalid
-from hubline.serving.json_tensors import bytes_of, dumps
+from hubline.serving.json_tensors import bytes_of
 from hubline.serving.protos import with_context
 from hubline.serving.signature import Arrays
 

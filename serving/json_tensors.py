@@ -14,11 +14,11 @@ import numpy as np
 import orjson
 import tensorflow as tf
 
+from hubline.core import json_arrays
+from hubline.core.json_arrays import dumps
 from hubline.serving.errors import Code, RequestError, invalid
 from hubline.serving.signature import Arrays, Signature
 
-_BINARY = "_bytes"
-"""Outputs whose names end like this are given in Base64."""
 _MOST_DIMENSIONS = 32
 """NumPy 1's bound."""
 
@@ -172,58 +172,11 @@ def response(outputs: Arrays, as_rows: bool) -> bytes:
     Raises:
         RequestError: if rows are wanted, and an output has no row for each example.
     """
-    plain = {name: _plain(name, array) for name, array in outputs.items()}
     if not as_rows:
-        return dumps({"outputs": plain if len(plain) != 1 else next(iter(plain.values()))})
+        return dumps(json_arrays.as_columns(outputs))
     lengths = {array.shape[0] if array.ndim else None for array in outputs.values()}
     if len(lengths) != 1 or None in lengths:
         raise RequestError(
             Code.INVALID_ARGUMENT, "the outputs have no row for each example; send the request with 'inputs' (columns)"
         )
-    if len(plain) == 1:
-        return dumps({"predictions": next(iter(plain.values()))})
-    (count,) = lengths
-    return dumps({"predictions": [{name: values[row] for name, values in plain.items()} for row in range(count or 0)]})
-
-
-def _plain(name: str, array: np.ndarray) -> Any:
-    """An array, or nested lists if it contains strings or a number that is not finite."""
-    if array.dtype.kind in "OSU":
-        return _texts(array.tolist(), name.endswith(_BINARY))
-    if array.dtype.kind not in "biu" and array.dtype not in (np.float32, np.float64):
-        array = array.astype(np.float32)  # bfloat16 and float16
-    return np.require(array, requirements="C") if array.ndim else array[()]
-
-
-def _texts(value: Any, are_binary: bool) -> Any:
-    if isinstance(value, list):
-        return [_texts(each, are_binary) for each in value]
-    if not are_binary:
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            pass
-    return {"b64": base64.b64encode(value).decode()}
-
-
-def dumps(value: Any) -> bytes:
-    """JSON of arrays and plain values; float32 numbers have as few digits as tell them apart."""
-    if _is_finite(value):
-        return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    return json.dumps(value, default=_numbers).encode()
-
-
-def _is_finite(value: Any) -> bool:
-    if isinstance(value, np.ndarray | np.generic):
-        return value.dtype.kind != "f" or bool(np.isfinite(value).all())
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    return not isinstance(value, list) or all(map(_is_finite, value))
-
-
-def _numbers(value: Any) -> Any:
-    """Nested lists of an array for `json`, which writes float32 numbers with the digits of float64."""
-    if isinstance(value, np.ndarray | np.generic):
-        shortest = np.vectorize(float, otypes=[object])
-        return shortest(value.astype(str)).tolist() if value.dtype.kind == "f" else value.tolist()
-    raise TypeError(f"{type(value).__name__} has no JSON")
+    return dumps(json_arrays.as_rows(outputs))

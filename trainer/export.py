@@ -1,7 +1,7 @@
 """The served SavedModel: preprocessing, model and named outputs."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,7 @@ class ServingModel(tf.Module):
         outputs = model({name: inputs[name] for name in model.input}, training=False)
         return self._task.value.answer(outputs)
 
-    def save(self, path: str, vectors: CachedVectors | None = None) -> None:
+    def save(self, path: str, vectors: CachedVectors | None = None) -> dict[str, Callable[..., Tensors]]:
         """Writes the SavedModel with its signatures `SERVING` and `PREDICT`, and `CLASSIFY` or `REGRESS` if its outputs
         are scores of classes or a number; besides, functions for conversions to other forms: `prepare`, from serialized
         tf.Examples to the inputs of the network, and `on_device`, from these to the outputs of `Task.on_device`.
@@ -99,6 +99,9 @@ class ServingModel(tf.Module):
             path: The folder to write.
             vectors: The cached vectors, if the modules have not changed since. The export then also contains a small
                 SavedModel of the head, which takes rows with these vectors, and a file that identifies them.
+
+        Returns:
+            The functions of the signatures by name.
         """
         examples = tf.TensorSpec([None], tf.string, name="examples")
         names = {name: column for column, name in input_names(self._spec).items()}
@@ -127,15 +130,16 @@ class ServingModel(tf.Module):
 
         on_device.get_concrete_function(prepare.get_concrete_function().structured_outputs)
         self.prepare, self.on_device = prepare, on_device
-        signatures = {SERVING: serving_default, PREDICT: predict}
         requests = for_serving_requests(serving_default.get_concrete_function())
-        tf.saved_model.save(
-            self, path, signatures=signatures | {name: each.function for name, each in requests.items()}
-        )
+        signatures = {SERVING: serving_default, PREDICT: predict} | {
+            name: each.function for name, each in requests.items()
+        }
+        tf.saved_model.save(self, path, signatures=signatures)
         set_method_names(path, {name: each.method for name, each in requests.items()})
         storage.write_text(f"{path}/{COLUMNS}", json.dumps({column: name for name, column in names.items()}))
         if vectors is not None:
             self._save_head(path, vectors)
+        return signatures
 
     def _save_head(self, path: str, vectors: CachedVectors) -> None:
         on_vectors = self._parts.value.on_vectors

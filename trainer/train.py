@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hubline.core import storage
+from hubline.core.shard_dataset import read_decodable
 from hubline.preprocessing.columns import may_have_several, parsing_spec
 from hubline.preprocessing.feature_columns import input_columns, takes_lists
 from hubline.trainer import parameters
@@ -21,6 +22,7 @@ from hubline.trainer.meanings import EXPORTED
 from hubline.trainer.meanings import FILE as MEANINGS
 from hubline.trainer.model import Parts, feeding, model_inputs
 from hubline.trainer.phases import stays_frozen
+from hubline.trainer.serving_guide.example import CONSIDERED, write_guide
 from hubline.trainer.tensorboard import check_profile, log_end, log_model
 from hubline.trainer.training_notes import Note
 from hubline.trainer.untrained import Untrained, to_export, untrained
@@ -83,9 +85,17 @@ def _export(job: Job, start: Untrained, trained: Parts) -> None:
     serving = ServingModel(trained, start.transform, spec, lists, taken, start.task)
     in_pictures = needs_pictures(job.label, job.features)
     from_vectors = fed_hubs(job.hubs) and stays_frozen(job.model, job.training, job.backbones)
-    serving.save(job.export, job.vectors if from_vectors and not in_pictures else None)
+    signatures = serving.save(job.export, job.vectors if from_vectors and not in_pictures else None)
+    write_guide(job.export, spec, lists, signatures, _candidates(job))
     start.meanings.write(f"{job.export}/{EXPORTED}")
     parameters.write(job.export, _parameters(job, trained))
+
+
+def _candidates(job: Job) -> list[bytes]:
+    """Records of which one becomes the example in the guide of the exported model."""
+    split = job.validation if job.validation.count else job.train
+    records = read_decodable(split.records, split.undecodable, in_order=True)
+    return list(records.take(CONSIDERED).as_numpy_iterator())
 
 
 def _keep_checkpoints(job: Job, start: Untrained, folders: Sequence[str], notes: list[Note]) -> None:

@@ -21,6 +21,7 @@ from hubline.trainer.config.export import Export
 from hubline.trainer.exports.hub_module import write_module
 from hubline.trainer.exports.write import write_forms
 from hubline.trainer.saved_model_loader import load_exported
+from hubline.trainer.serving_guide.readme import remove_example
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Executor(base_executor.BaseExecutor):
         trained = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
         model = path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["exported_model"]))
         storage.copy_tree(trained, model)
+        if export.example == "none":
+            remove_example(model)
         counted = export.tflite.representative if export.tflite and export.tflite.quantize == "int8" else 1
         representative = _records(input_dict, "train", counted)
         found = write_forms(model, export, representative, _records(input_dict, "test", _COMPARED))

@@ -32,6 +32,7 @@ evaluation: {thresholds: {accuracy: {at_least: 0.5}}}
 export:
   tflite: {quantize: int8, representative: 40, select_tf_ops: false, max_difference: 0.2}
   frozen_graph: true
+  example: none
   publish: {module: photos, to: published}
 serving: {destination: serving}
 """
@@ -121,6 +122,17 @@ def test_the_measured_differences_stand_in_the_reasons(result: Result, exports: 
     for name in ("tflite", "frozen_graph"):
         assert checks[f"export.{name}"].value == max(told[name]["differences"].values())
         assert checks[f"export.{name}"].passed
+
+
+def test_the_guide_beside_the_model_has_no_record(result: Result) -> None:
+    version = Path(str(result.pushed_model))
+    told = json.loads((version / "inputs.json").read_text())
+    assert {name: (each["dtype"], each["value"]) for name, each in told["columns"].items()} == {
+        "image": ("string", None),
+        "weight": ("float32", None),
+    }
+    assert told["requests"] == [] and not (version / "requests").exists() and not (version / "answers").exists()
+    assert "example: none" in (version / "README.md").read_text()
 
 
 def trained(version: str, module: Any) -> list[np.ndarray]:

@@ -1,5 +1,6 @@
 """Full runs: what is done, what is cached, and what is left after an interruption."""
 
+import base64
 import json
 import os
 import signal
@@ -72,6 +73,26 @@ def test_a_first_run_pushes_a_version(life) -> None:
     page = Path(result.report, "index.html").read_text()
     assert all(f'<section id="{name}">' in page for name in ("decision", "training", "data", "anomalies", "steps"))
     assert "Component Evaluator is finished." in Path(result.log).read_text()
+
+
+def test_the_guide_beside_a_pushed_model_states_what_the_model_answers_about_a_record(life) -> None:
+    _, result = life
+    version = Path(result.pushed_model)
+    request, answer = (
+        json.loads((version / part / "predict-rows.json").read_text()) for part in ("requests", "answers")
+    )
+    ((name, picture),) = request["instances"][0].items()
+    encoded = base64.b64decode(picture["b64"])
+    assert any(encoded in record for record in validation_records(result))
+    found = tf.saved_model.load(str(version)).signatures["predict"](**{name: tf.constant([encoded])})
+    stated = answer["predictions"][0]
+    assert stated["label"] == found["label"].numpy()[0].decode()
+    np.testing.assert_allclose(stated["scores"], found["scores"][0], rtol=1e-5)
+
+
+def validation_records(result: Result) -> list[bytes]:
+    files = sorted(Path(result.artifacts.examples, "Split-validation").iterdir())
+    return [record for file in files for record in example_data.read_tfrecord(file)]
 
 
 def test_a_model_stands_beside_always_the_same_answer(life) -> None:

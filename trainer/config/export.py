@@ -48,8 +48,8 @@ def _asked(value: Any) -> Any:
 
 
 class Export(Section):
-    """Other forms of the model, next to the SavedModel, and a hub module. Each must answer as the SavedModel does;
-    otherwise nothing is pushed."""
+    """What stands beside the SavedModel: other forms of the model, each of which must answer as the SavedModel does,
+    otherwise nothing is pushed; an example; and a hub module to publish."""
 
     tflite: Annotated[TFLite | None, BeforeValidator(_asked, json_schema_input_type=bool | TFLite | None)] = Field(
         default=None, examples=[True, {"quantize": "int8"}]
@@ -57,5 +57,8 @@ class Export(Section):
     """Whether to add a TFLite model, or its settings."""
     frozen_graph: bool = False
     """Whether to add a frozen graph, a GraphDef with the weights as constants."""
+    example: Literal["record", "none"] = "record"
+    """Example in `README.md` and `inputs.json` beside the model: `record` takes a record of the validation split, whose
+    values everyone can read who can read the serving folder; `none` leaves it out."""
     publish: Publish | None = None
     """A fine-tuned hub module to publish when the model is pushed."""

@@ -1,0 +1,1 @@
+"""The files beside an exported SavedModel that tell clients how to ask it."""
