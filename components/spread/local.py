@@ -16,7 +16,7 @@ from hubline.components.spread.own_tasks import OwnTasks
 from hubline.components.spread.processes import Process, Processes
 from hubline.components.spread.progress import Progress
 from hubline.components.spread.stage import Stage, Task
-from hubline.components.spread.worker import Done, Failed, Logged, Ready
+from hubline.components.spread.worker import Begun, Done, Failed, Logged, Ready
 from hubline.core import interruption
 from hubline.core.errors import RunError
 from hubline.core.progress import note
@@ -33,7 +33,8 @@ _ADVICE = (
 def run(stage: Stage[Task], tasks: Sequence[Task], workers: int, report: Progress, processes: Processes) -> None:
     """Runs tasks in several processes.
 
-    A task whose process is killed is done once more, by another process.
+    A task whose process is killed is done once more, alone in another process: of several at a time, only one may be
+    to blame.
 
     Args:
         stage: Describes the tasks.
@@ -67,8 +68,8 @@ class _StageRun:
         self._workers = len(helpers) + 1
         self._own = OwnTasks(stage, self._waiting, report)
         self._report = report
-        self._lost: set[str] = set()
-        """Keys of the tasks that a process was killed for."""
+        self._suspects: deque[Any] = deque()
+        """Tasks that a process was killed with, to be done alone in another."""
 
     def do(self) -> None:
         try:
@@ -77,7 +78,7 @@ class _StageRun:
                 helper.begin(self._pickled)
             while True:
                 self._hand_out()
-                if self._own.is_idle and not self._waiting and not any(helper.tasks for helper in self._helpers):
+                if self._is_over:
                     return
                 self._receive()
                 interruption.check()
@@ -86,10 +87,19 @@ class _StageRun:
             for helper in self._helpers:
                 helper.send(None)
 
+    @property
+    def _is_over(self) -> bool:
+        is_left = self._waiting or self._suspects or any(helper.tasks for helper in self._helpers)
+        return self._own.is_idle and not is_left
+
     def _hand_out(self) -> None:
         for helper in self._helpers:
-            while helper.is_ready and len(helper.tasks) < self._at_once and (task := self._own.next()) is not None:
+            if helper.is_ready and self._suspects and not helper.tasks:
+                helper.give(self._suspects.popleft(), is_alone=True)
+            while helper.takes(self._at_once) and (task := self._own.next()) is not None:
                 helper.give(task)
+        if self._suspects and not self._helpers:
+            self._waiting.append(self._suspects.popleft())
         if self._waiting:
             self._own.start()
 
@@ -115,27 +125,29 @@ class _StageRun:
             case Failed(failure, stage):
                 if stage == helper.stages:
                     raise failure.error()
+            case Begun(key):
+                helper.tasks[key].has_begun = True
             case Done(key, more, is_over):
-                task, done = helper.tasks.pop(key)
-                if not is_over:
-                    helper.tasks[key] = task, done + more
+                helper.tasks[key].done += more
                 self._report(more)
+                if is_over:
+                    del helper.tasks[key]
 
     def _replace(self, helper: Process) -> None:
         """Puts another process in the place of one that is gone, and its tasks back."""
-        how = helper.end()
+        how, tasks, was_alone = helper.end(), list(helper.tasks.values()), helper.is_alone
         worker = f"worker {helper.number + 2} of {self._workers} (process {helper.pid}) {how}"
-        for key, (task, done) in helper.tasks.items():
-            at = f"while it did the {self._name} of {task.name}"
-            if key in self._lost:
-                raise RunError(f"{worker} {at}, as did the one that tried before. {_ADVICE}")
-            note(f"{worker} {at}, which another worker does again")
-            self._lost.add(key)
-            self._report(-done)
-        if not helper.tasks:
+        if not tasks:
             note(f"{worker} before it had a task; the others do the {self._name} without it")
             self._helpers = [each for each in self._helpers if each is not helper]
             return
-        self._waiting.extendleft([task for task, _ in helper.tasks.values()])
+        to_blame = [given for given in tasks if given.has_begun] or tasks
+        at = f"while it did the {self._name} of {', '.join(given.task.name for given in to_blame)}"
+        if was_alone:
+            raise RunError(f"{worker} {at}, as did the one that tried before. {_ADVICE}")
+        note(f"{worker} {at}, which another worker does again")
+        self._suspects.extend(given.task for given in to_blame)
+        self._waiting.extendleft(given.task for given in tasks if given not in to_blame)
+        self._report(-sum(given.done for given in to_blame))
         helper.start()
         helper.begin(self._pickled)

@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from hubline.components.spread.worker import work
@@ -60,13 +61,25 @@ class Processes:
         self._all.clear()
 
 
+@dataclass
+class Given:
+    """A task that a process was given."""
+
+    task: Any
+    has_begun: bool = False
+    done: int = 0
+    """Records that are done."""
+
+
 class Process:
-    """A process, and the tasks that it does at the moment."""
+    """A process, and the tasks that it was given and hasn't finished."""
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.tasks: dict[str, tuple[Any, int]] = {}
-        """By key, with how many records are done."""
+        self.tasks: dict[str, Given] = {}
+        """By key."""
+        self.is_alone = False
+        """Whether its task is to be done without others at the same time."""
         self.stages = 0
         """Number of the stages that it got; the last one is the current one."""
         self.is_ready = False
@@ -78,7 +91,7 @@ class Process:
         # Not a fork, which would copy locks of TensorFlow's threads in whatever state they are.
         context = multiprocessing.get_context("spawn")
         self.tasks.clear()
-        self.is_ready = False
+        self.is_alone = self.is_ready = False
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=work, args=(theirs,), daemon=True)
         self._process.start()
@@ -104,9 +117,18 @@ class Process:
         self.is_ready = False
         self.send((self.stages, stage))
 
-    def give(self, task: Any) -> None:
-        """Sends a task of the current stage."""
-        self.tasks[task.key] = task, 0
+    def takes(self, at_once: int) -> bool:
+        """Whether it takes a further task now.
+
+        Args:
+            at_once: Tasks that it may do at the same time.
+        """
+        return self.is_ready and len(self.tasks) < at_once and not (self.tasks and self.is_alone)
+
+    def give(self, task: Any, is_alone: bool = False) -> None:
+        """Sends a task of the current stage, if `is_alone` the only one until it is done."""
+        self.tasks[task.key] = Given(task)
+        self.is_alone = is_alone
         self.send(task)
 
     def terminate(self) -> None:

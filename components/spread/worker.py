@@ -29,6 +29,13 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A task that is worked on from now on."""
+
+    key: str
+
+
+@dataclass(frozen=True)
 class Done:
     """Progress of a task."""
 
@@ -59,7 +66,7 @@ def work(connection: Connection) -> None:
     """Does tasks until the other end of the connection is closed, or the process that holds it is gone.
 
     Receives a pickled stage without tasks and its number, tasks of this stage, and None at its end. Sends `Ready`,
-    `Done`, `Failed` and `Logged`.
+    `Begun`, `Done`, `Failed` and `Logged`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the step, which then ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -98,7 +105,7 @@ class _Sending:
     def __init__(self, connection: Connection) -> None:
         self._connection, self._lock = connection, threading.Lock()
 
-    def __call__(self, message: Ready | Done | Failed | Logged) -> None:
+    def __call__(self, message: Ready | Begun | Done | Failed | Logged) -> None:
         with self._lock:
             self._connection.send(message)
 
@@ -126,6 +133,7 @@ class _Worker:
 
     def _do(self, task: Any) -> None:
         report = _Report(task.key, self._sending)
+        self._sending(Begun(task.key))
         try:
             self._stage.do(task, report)
             report.end()

@@ -125,6 +125,37 @@ class Killed:
         return len(list(Path(self.marks).iterdir()))
 
 
+@dataclass(frozen=True)
+class KilledBeside:
+    """Is killed at one task, as often as said, once another helper's thread does a second task beside it."""
+
+    at: int
+    times: int
+    marks: str
+    """Folder for a file of each task that a helper has begun, and each time."""
+
+    def __call__(self, task: Number, folder: str, report: Report) -> None:
+        Path(self.marks, f"{task.number}-{os.getpid()}-{threading.get_ident()}").touch()
+        deadline = time.monotonic() + 60
+        while not is_helper() and len(self._killed) < self.times:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+            report(0)
+        if is_helper() and task.number == self.at and len(self._killed) < self.times:
+            while not self._killed and len(list(Path(self.marks).glob(f"*-{os.getpid()}-*"))) < 2:
+                time.sleep(0.01)
+            Path(self.marks, f"killed-{os.getpid()}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        while is_helper() and not self._killed:  # with the process
+            time.sleep(0.01)
+        report(task.count)
+        Path(folder, FILE).write_text("{}")
+
+    @property
+    def _killed(self) -> list[Path]:
+        return list(Path(self.marks).glob("killed-*"))
+
+
 def is_helper() -> bool:
     """Whether this is another process than the step's own."""
     return multiprocessing.parent_process() is not None

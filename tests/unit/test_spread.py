@@ -18,7 +18,7 @@ from hubline.components.spread.processes import kept
 from hubline.components.spread.run import run_stage
 from hubline.components.spread.stage import Stage
 from hubline.core.errors import DataError, RunError
-from tests.support.stages import REFUSED, Killed, Meeting, Number, Refusing, Sleeping, results, stage
+from tests.support.stages import REFUSED, Killed, KilledBeside, Meeting, Number, Refusing, Sleeping, results, stage
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,6 +103,26 @@ def test_a_task_whose_worker_is_killed_is_done_by_another_once(
         with pytest.raises(RunError, match=r"^worker 2 of 2 .* SIGKILL .* shard-1, as did .* set beam\.workers lower"):
             run(made, 2)
     assert Number(1) in made.missing()
+
+
+@pytest.mark.slow
+def test_of_tasks_that_were_lost_together_only_the_one_that_kills_again_is_blamed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    marks = {times: tmp_path / f"marks-{times}" for times in (1, 2)}
+    for folder in marks.values():
+        folder.mkdir()
+    with caplog.at_level(logging.INFO, logger="hubline.progress"), kept():
+        made = stage(tmp_path / "once", KilledBeside(3, 1, str(marks[1])), 6, at_once=4)
+        run(made, 2)
+        assert not made.missing() and caplog.messages[-1] == "6 of 6 numbers"
+        (said,) = (text for text in caplog.messages if "SIGKILL" in text)
+        assert "the squares of shard-2, shard-3, which" in said or "the squares of shard-3, shard-2, which" in said
+        made = stage(tmp_path / "again", KilledBeside(3, 2, str(marks[2])), 6, at_once=4)
+        with pytest.raises(RunError, match=r"SIGKILL while it did the squares of shard-3, as did the one that tried"):
+            run(made, 2)
+    done_alone = [mark.name.split("-")[1] for mark in marks[1].glob("[23]-*")]
+    assert len(set(done_alone)) == 2, "by the one that was killed, and by the one in its place"
 
 
 @pytest.mark.slow
