@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
 from typing import Any
@@ -22,11 +22,11 @@ from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen import take as take_module
 from hubline.components.example_gen.contract import Contract
-from hubline.components.example_gen.ingest_job import QUARANTINE, Job
+from hubline.components.example_gen.ingest_job import QUARANTINE, Recipe
 from hubline.components.example_gen.results import Result, refuse_empty, refuse_several_types, refuse_unseen
 from hubline.components.example_gen.small_files import grouped
 from hubline.components.example_gen.take import bound_of_count, bound_of_share
-from hubline.components.example_gen.tasks import BY_FOLDER, HASHES_FILE, INGESTED_FILE, Ranking, Task, run
+from hubline.components.example_gen.tasks import BY_FOLDER, HASHES_FILE, INGESTED_FILE, Ingest, Rank, Task
 from hubline.components.spread.executor import SpreadingExecutor
 from hubline.components.spread.stage import Stage
 from hubline.components.spread.weights import INGESTED
@@ -52,11 +52,13 @@ class Executor(SpreadingExecutor):
         bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
         selection = Selection.model_validate_json(exec_properties["selection"])
         store = ShardCache(exec_properties["store"])
-        tasks = list(_tasks(exec_properties, bad_records, selection, self._bound(store, exec_properties, selection)))
-        artifact.split_names = artifact_utils.encode_split_names([ALL] if _are_not_split(tasks) else list(SPLITS))
-        self._run("examples", exec_properties["store"], tasks)
+        recipe = _recipe(exec_properties, bad_records, selection, self._bound(store, exec_properties, selection))
+        tasks = list(_tasks(exec_properties, recipe))
+        is_split = recipe.split is not None or all(task.group != ALL for task in tasks)
+        artifact.split_names = artifact_utils.encode_split_names(list(SPLITS) if is_split else [ALL])
+        self._run("examples", exec_properties["store"], tasks, Ingest(recipe))
         results = _results(store, tasks)
-        contract, split = tasks[0].jobs[0].contract, tasks[0].jobs[0].split
+        contract, split = recipe.contract, recipe.split
         refuse_several_types(results)
         refuse_unseen(results)
         quarantined_records = sum(result.ingested.quarantined_records for result in results)
@@ -85,46 +87,38 @@ class Executor(SpreadingExecutor):
             return bound_of_share(take)
         bad_records = BadRecords(policy="quarantine")  # what is bad is found in what is taken
         code = content_digest(take_module.__name__, "tensorflow")
+        recipe = _recipe(exec_properties, bad_records, selection, None)
         tasks = [
-            Ranking(task.jobs, key("ranked", task.key, take.records, code), take.records + 1)
-            for task in _tasks(exec_properties, bad_records, selection, None)
+            replace(task, key=key("ranked", task.key, take.records, code)) for task in _tasks(exec_properties, recipe)
         ]
-        self._run("hashes", exec_properties["store"], tasks)
+        self._run("hashes", exec_properties["store"], tasks, Rank(recipe, take.records + 1))
         found = in_order(lambda task: np.frombuffer(_hashes(store, task), np.int64), tasks)
         return bound_of_count(found, take.records)
 
-    def _run(self, name: str, store: str, tasks: Sequence[Task]) -> None:
+    def _run(self, name: str, store: str, tasks: Sequence[Task], fill: Callable[..., None]) -> None:
         """Runs the tasks whose result is not cached."""
-        self.run_stage(Stage(name, "files", tasks, run, store, weight=INGESTED, at_once=_AT_ONCE))
+        self.run_stage(Stage(name, "files", tasks, fill, store, weight=INGESTED, at_once=_AT_ONCE))
 
 
-def _tasks(
+def _recipe(
     exec_properties: dict[str, Any], bad_records: BadRecords, selection: Selection, below: int | None
-) -> Iterator[Task]:
-    files = file_list.read(exec_properties["files"], exec_properties["pins"])
-    split = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
-    contract = Contract.model_validate_json(exec_properties["contract"])
+) -> Recipe:
+    return Recipe(
+        split=HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None,
+        contract=Contract.model_validate_json(exec_properties["contract"]),
+        policy=bad_records.policy,
+        where=selection.where,
+        below=below,
+    )
+
+
+def _tasks(exec_properties: dict[str, Any], recipe: Recipe) -> Iterator[Task]:
     code = content_digest(small_files.__name__, "tensorflow")
-    for group, pinned in files.by_split.items():
+    made_by = key("ingested", recipe.model_dump(mode="json"), code)
+    for group, pinned in file_list.read(exec_properties["files"], exec_properties["pins"]).by_split.items():
         for together in grouped(pinned):
-            jobs = tuple(
-                Job(
-                    file=file,
-                    group=group,
-                    split=split,
-                    contract=contract,
-                    policy=bad_records.policy,
-                    where=selection.where,
-                    below=below,
-                )
-                for file in together
-            )
-            dumped = [job.model_dump(mode="json") for job in jobs]
-            yield Task(jobs, key("ingested", dumped, code))
-
-
-def _are_not_split(tasks: Sequence[Task]) -> bool:
-    return any(task.jobs[0].group == ALL and task.jobs[0].split is None for task in tasks)
+            files = [file.model_dump(mode="json") for file in together]
+            yield Task(together, group, key(group, files, made_by))
 
 
 def _results(store: ShardCache, tasks: Sequence[Task]) -> list[Result]:
@@ -139,7 +133,7 @@ def _results(store: ShardCache, tasks: Sequence[Task]) -> list[Result]:
 def _results_of(store: ShardCache, task: Task) -> list[Result]:
     folder = store.found(task.key, task.name)
     by_folder = BY_FOLDER.validate_json(storage.read_bytes(f"{folder}/{INGESTED_FILE}"))
-    return [Result(task.jobs[0].group, name, f"{folder}/{name}", ingested) for name, ingested in by_folder.items()]
+    return [Result(task.group, name, f"{folder}/{name}", ingested) for name, ingested in by_folder.items()]
 
 
 def _hashes(store: ShardCache, task: Task) -> bytes:

@@ -23,14 +23,11 @@ UNPARSED = "it cannot be parsed as a tf.Example"
 _HASH_KEY = [0x48B1_1E5E, 0x7EC0_DE5A]
 
 
-class Job(Section):
-    """A data file to ingest, with everything that the result depends on."""
+class Recipe(Section):
+    """How to ingest each data file of a run."""
 
-    file: PinnedFile
-    group: str
-    """The file's split, if files rather than records are split."""
     split: HashSplit | None
-    """How to split the records; None if all belong to the split `group`."""
+    """How to split the records; None if files are split, and all records of a file belong to its `group`."""
     contract: Contract
     policy: Literal["fail", "quarantine"]
     """Whether bad records stop the run or are quarantined."""
@@ -38,8 +35,21 @@ class Job(Section):
     """The condition that records must meet; others are left out before they are checked."""
     below: int | None = None
     """The bound below which a record's hash must be; None for all. See `selector`."""
+
+
+class Job(Recipe):
+    """A data file to ingest, with everything that the result depends on."""
+
+    file: PinnedFile
+    group: str
+    """The file's split, if files rather than records are split."""
     copied: str | None = Field(default=None, exclude=True)
     """A temporary copy of the file on this machine, if its store cannot be read by TensorFlow."""
+
+    @classmethod
+    def of(cls, recipe: Recipe, file: PinnedFile, group: str) -> "Job":
+        """The job for a file."""
+        return cls(file=file, group=group, **dict(recipe))
 
     @property
     def path(self) -> str:

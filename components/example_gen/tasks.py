@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from hubline.components.example_gen.ingest_job import IngestResult, Job
+from hubline.artifacts.pins import PinnedFile
+from hubline.components.example_gen.ingest_job import IngestResult, Job, Recipe
 from hubline.components.example_gen.small_files import ingest_group
 from hubline.components.example_gen.take import smallest_hashes
 from hubline.components.spread.stage import Report
@@ -16,44 +17,56 @@ BY_FOLDER = TypeAdapter(dict[str, IngestResult])
 
 @dataclass(frozen=True)
 class Task:
-    """A file, or several small ones, to ingest, and the cache key of the result."""
+    """A file, or several small ones, and the cache key of the result."""
 
-    jobs: tuple[Job, ...]
+    files: tuple[PinnedFile, ...]
+    group: str
+    """Their split, if files rather than records are split."""
     key: str
 
     @property
     def name(self) -> str:
         """The first file."""
-        return self.jobs[0].file.path
+        return self.files[0].path
 
     @property
     def count(self) -> int:
         """Number of files."""
-        return len(self.jobs)
+        return len(self.files)
 
     @property
     def size(self) -> int:
         """Bytes of the files."""
-        return sum(job.file.size for job in self.jobs)
+        return sum(file.size for file in self.files)
 
-    def run(self, folder: str) -> None:
-        """Ingests the files into a folder of the cache."""
-        storage.write_bytes(f"{folder}/{INGESTED_FILE}", BY_FOLDER.dump_json(ingest_group(self.jobs, folder)))
+    def jobs(self, recipe: Recipe) -> list[Job]:
+        """The files with everything that their result depends on."""
+        return [Job.of(recipe, file, self.group) for file in self.files]
 
 
 @dataclass(frozen=True)
-class Ranking(Task):
-    """The same files to look for the records that `data.take` may take."""
+class Ingest:
+    """Ingests the files of a task."""
 
+    recipe: Recipe
+
+    def __call__(self, task: Task, folder: str, report: Report) -> None:
+        """Fills an entry of the cache."""
+        ingested = ingest_group(task.jobs(self.recipe), folder)
+        storage.write_bytes(f"{folder}/{INGESTED_FILE}", BY_FOLDER.dump_json(ingested))
+        report(task.count)
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Finds the smallest hashes of the records of a task's files, for those that `data.take` may take."""
+
+    recipe: Recipe
     smallest: int
     """Number of hashes to keep."""
 
-    def run(self, folder: str) -> None:
-        """Writes the smallest hashes of their records."""
-        storage.write_bytes(f"{folder}/{HASHES_FILE}", smallest_hashes(self.jobs, self.smallest).tobytes())
-
-
-def run(task: Task, folder: str, report: Report) -> None:
-    """Fills an entry of the cache."""
-    task.run(folder)
-    report(task.count)
+    def __call__(self, task: Task, folder: str, report: Report) -> None:
+        """Fills an entry of the cache."""
+        hashes = smallest_hashes(task.jobs(self.recipe), self.smallest)
+        storage.write_bytes(f"{folder}/{HASHES_FILE}", hashes.tobytes())
+        report(task.count)

@@ -1,5 +1,6 @@
 """StatisticsGen's executor."""
 
+from functools import partial
 from typing import Any
 
 from tfx.types import artifact_utils
@@ -11,10 +12,11 @@ from hubline.components.spread.stage import Stage
 from hubline.components.spread.weights import DESCRIBED, IMAGES_DESCRIBED
 from hubline.components.statistics_gen import shard as statistics_shard
 from hubline.components.statistics_gen.columns import SourceFacts, refuse_mixed_types, write_non_finite
-from hubline.components.statistics_gen.shard import Shard, accumulate, facts_of, merged
+from hubline.components.statistics_gen.shard import Description, Shard, facts_of, merged
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.concurrency import in_order
+from hubline.core.shard_cache import key
 
 
 class Executor(StageExecutor):
@@ -31,24 +33,20 @@ class Executor(StageExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         manifest = Manifest.read(examples.uri)
         code = content_digest(statistics_shard.__name__, "tensorflow-data-validation", "tfx-bsl")
-        shards = [
-            Shard(
-                name=f"{artifact_utils.get_split_uri([examples], file.split)}/{file.name}",
-                digest=file.digest,
-                counts=tuple(origin.count for origin in file.origins),
-                opaque=(*manifest.images, *manifest.masks),
-                store=exec_properties["store"],
-                code=code,
-            )
-            for file in _files(manifest)
-        ]
+        describe = Description(opaque=(*manifest.images, *manifest.masks))
+        recipe = describe.recipe(code)
+        shards = []
+        for file in _files(manifest):
+            path = f"{artifact_utils.get_split_uri([examples], file.split)}/{file.name}"
+            counts = tuple(origin.count for origin in file.origins)
+            shards.append(Shard(path, counts, key("described", file.digest, counts, recipe)))
         return Stage(
             name="statistics",
             unit="examples",
             tasks=shards,
-            fill=accumulate,
+            fill=describe,
             store=exec_properties["store"],
-            weight=IMAGES_DESCRIBED if manifest.images or manifest.masks else DESCRIBED,
+            weight=IMAGES_DESCRIBED if describe.opaque else DESCRIBED,
         )
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
@@ -64,7 +62,9 @@ class Executor(StageExecutor):
         pairs = list(zip(_files(manifest), stage.tasks, strict=True))
         described = [
             SourceFacts(file.split, origin.file, facts)
-            for file, of_file in zip(_files(manifest), in_order(facts_of, stage.tasks), strict=True)
+            for file, of_file in zip(
+                _files(manifest), in_order(partial(facts_of, stage.store), stage.tasks), strict=True
+            )
             for origin, facts in zip(file.origins, of_file, strict=True)
         ]
         refuse_mixed_types(described)
@@ -74,7 +74,7 @@ class Executor(StageExecutor):
         for split in manifest.splits:
             folder = artifact_utils.get_split_uri([statistics], split)
             of_split = [shard for file, shard in pairs if file.split == split]
-            content = merged(of_split).SerializeToString(deterministic=True)
+            content = merged(stage.store, of_split).SerializeToString(deterministic=True)
             storage.write_bytes(f"{folder}/{STATISTICS}", content)
 
 

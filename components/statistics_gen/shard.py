@@ -37,22 +37,14 @@ _KIND_OF_ARROW = {
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of records, and where its statistics are cached."""
+    """A file of records."""
 
     name: str
     """Its path."""
-    digest: str
     counts: tuple[int, ...]
     """Number of records from each data file, in the order of the records."""
-    opaque: tuple[str, ...]
-    """Columns with values that are neither words nor numbers, such as encoded images; their values are not counted."""
-    store: str
-    code: str
-
-    @property
-    def key(self) -> str:
-        """Cache key of the statistics."""
-        return key("statistics", self.digest, self.counts, self.opaque, self.code)
+    key: str
+    """Key of the statistics in the shard cache."""
 
     @property
     def count(self) -> int:
@@ -65,40 +57,58 @@ class Shard:
         return storage.stat(self.name).size
 
 
-def accumulate(shard: Shard, folder: str, report: Callable[[int], None]) -> None:
-    """Runs TFDV's generators over a shard, and writes their accumulators and the facts about columns to a folder.
+@dataclass(frozen=True)
+class Description:
+    """Describes the columns of a shard."""
 
-    If a column has values of several types, which TFDV rejects, only the facts are written.
+    opaque: tuple[str, ...]
+    """Columns with values that are neither words nor numbers, such as encoded images; their values are not counted."""
 
-    Raises:
-        DamageError: if the shard lacks records that were written to it.
-    """
-    accumulators: list[Any] | None = None
-    try:
-        accumulators, facts = _described(shard, report)
-    except (RuntimeError, TypeError):  # from tfx_bsl's decoder, or from TFDV if the types differ between batches
-        facts = _kinds_record_by_record(shard)
-        if not are_mixed(facts):
-            raise
-    storage.write_bytes(f"{folder}/{_FACTS}", _BY_FILE.dump_json(facts))
-    if accumulators is not None:
-        storage.write_bytes(f"{folder}/{_ACCUMULATORS}", typed_json.dump(accumulators, tfdv.ACCUMULATOR_CLASSES))
+    def recipe(self, code: str) -> str:
+        """Digest of all that statistics depend on besides the records.
+
+        Args:
+            code: Digest of the code that computes them.
+        """
+        return key("statistics", self.opaque, code)
+
+    def __call__(self, shard: Shard, folder: str, report: Callable[[int], None]) -> None:
+        """Runs TFDV's generators over a shard, and writes their accumulators and the facts about columns to a folder.
+
+        If a column has values of several types, which TFDV rejects, only the facts are written.
+
+        Raises:
+            DamageError: if the shard lacks records that were written to it.
+        """
+        accumulators: list[Any] | None = None
+        try:
+            accumulators, facts = _described(shard, self.opaque, report)
+        except (RuntimeError, TypeError):  # from tfx_bsl's decoder, or from TFDV if the types differ between batches
+            facts = _kinds_record_by_record(shard)
+            if not are_mixed(facts):
+                raise
+        storage.write_bytes(f"{folder}/{_FACTS}", _BY_FILE.dump_json(facts))
+        if accumulators is not None:
+            storage.write_bytes(f"{folder}/{_ACCUMULATORS}", typed_json.dump(accumulators, tfdv.ACCUMULATOR_CLASSES))
 
 
-def facts_of(shard: Shard) -> list[FileFacts]:
+def facts_of(store: str, shard: Shard) -> list[FileFacts]:
     """Facts about the columns of each data file in an accumulated shard."""
-    return _BY_FILE.validate_json(_load(shard, _FACTS))
+    return _BY_FILE.validate_json(_load(store, _FACTS, shard))
 
 
-def merged(shards: Sequence[Shard], at_once: int = _MERGED_AT_ONCE) -> statistics_pb2.DatasetFeatureStatisticsList:
+def merged(
+    store: str, shards: Sequence[Shard], at_once: int = _MERGED_AT_ONCE
+) -> statistics_pb2.DatasetFeatureStatisticsList:
     """Merged statistics of accumulated shards. Each column must have a single type.
 
     Args:
+        store: Folder of the shard cache.
         shards: The shards.
         at_once: Number of shards whose accumulators are in memory.
     """
     generators = tfdv.generators()
-    contents = in_order(partial(_load, name=_ACCUMULATORS), shards)
+    contents = in_order(partial(_load, store, _ACCUMULATORS), shards)
     loaded = (typed_json.load(content, tfdv.ACCUMULATOR_CLASSES) for content in contents)
     merged_so_far: list[list[Any]] = []
     while batch := list(itertools.islice(loaded, at_once)):
@@ -113,11 +123,11 @@ def merged(shards: Sequence[Shard], at_once: int = _MERGED_AT_ONCE) -> statistic
     return tfdv.extract(accumulators, generators)
 
 
-def _load(shard: Shard, name: str) -> bytes:
-    return storage.read_bytes(f"{ShardCache(shard.store).found(shard.key, shard.name)}/{name}")
+def _load(store: str, name: str, shard: Shard) -> bytes:
+    return storage.read_bytes(f"{ShardCache(store).found(shard.key, shard.name)}/{name}")
 
 
-def _described(shard: Shard, report: Callable[[int], None]) -> tuple[list[Any], list[FileFacts]]:
+def _described(shard: Shard, opaque: Sequence[str], report: Callable[[int], None]) -> tuple[list[Any], list[FileFacts]]:
     generators = tfdv.generators()
     accumulators = [generator.create_accumulator() for generator in generators]
     columns = [_Columns() for _ in shard.counts]
@@ -129,7 +139,7 @@ def _described(shard: Shard, report: Callable[[int], None]) -> tuple[list[Any], 
         for number, part in _ranges(shard.counts, first, batch.num_rows):
             columns[number].add(batch.slice(part.start, len(part)))
         first += len(records)
-        legible = _without(batch, shard.opaque)
+        legible = _without(batch, opaque)
         for index, generator in enumerate(generators):
             seen = legible if tfdv.counts_values(generator) else batch
             accumulators[index] = generator.add_input(accumulators[index], seen)

@@ -22,10 +22,11 @@ from hubline.components.spread.stage import Stage
 from hubline.components.spread.weights import ANALYZED
 from hubline.components.transform import shard as transform_shard
 from hubline.components.transform.config import TransformConfig
-from hubline.components.transform.shard import Shard, accumulate, answers
+from hubline.components.transform.shard import Analysis, Shard, answers
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.errors import DataError
+from hubline.core.shard_cache import key
 from hubline.preprocessing.analysis import AnalysisResults, FixedAnalyzer
 from hubline.preprocessing.config import Features, vocabulary_files
 from hubline.preprocessing.kinds.categorical import vocabulary_name
@@ -48,17 +49,10 @@ class Executor(StageExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         folder = artifact_utils.get_split_uri([examples], "train")
         code = content_digest(transform_shard.__name__, "tensorflow", "tensorflow-transform")
-        schema = _raw_schema(input_dict, TransformConfig.model_validate_json(exec_properties["config"]))
+        analysis = _analysis(input_dict, exec_properties)
+        recipe = analysis.recipe(code)
         shards = [
-            Shard(
-                name=f"{folder}/{file.name}",
-                digest=file.digest,
-                count=file.count,
-                config=exec_properties["config"],
-                schema=schema.SerializeToString(deterministic=True),
-                store=exec_properties["store"],
-                code=code,
-            )
+            Shard(name=f"{folder}/{file.name}", count=file.count, key=key("analysed", file.digest, recipe))
             for file in Manifest.read(examples.uri).of("train")
             if file.count
         ]
@@ -66,7 +60,7 @@ class Executor(StageExecutor):
             name="analysis",
             unit="examples",
             tasks=shards,
-            fill=accumulate,
+            fill=analysis,
             store=exec_properties["store"],
             weight=ANALYZED,
         )
@@ -82,7 +76,8 @@ class Executor(StageExecutor):
         given = _copied(config.features, json.loads(exec_properties["vocabularies"]), vocabularies)
         stage = self.stage(input_dict, exec_properties)
         self.run_stage(stage)
-        found = answers(stage.tasks, vocabularies)
+        questions = _analysis(input_dict, exec_properties).questions
+        found = answers(questions, stage.tasks, stage.store, vocabularies)
         known = found.model_copy(update={"vocabularies": found.vocabularies | given})
         unread = UnreadDates.of(config.features, found.unread)
         folder = artifact_utils.get_single_uri(output_dict["transform_graph"])
@@ -102,6 +97,11 @@ class Executor(StageExecutor):
             no_records | tft_beam.AnalyzeDataset(transform) | tft_beam.WriteTransformFn(folder)
         metadata = dataset_metadata.DatasetMetadata(schema)
         metadata_io.write_metadata(metadata, f"{folder}/{tft.TFTransformOutput.RAW_METADATA_DIR}")
+
+
+def _analysis(input_dict: dict, exec_properties: dict[str, Any]) -> Analysis:
+    schema = _raw_schema(input_dict, TransformConfig.model_validate_json(exec_properties["config"]))
+    return Analysis(exec_properties["config"], schema.SerializeToString(deterministic=True))
 
 
 def _raw_schema(input_dict: dict, config: TransformConfig) -> schema_pb2.Schema:

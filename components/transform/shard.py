@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -43,25 +43,14 @@ _BATCH = 1024  # records per batch; small enough for images of some hundred kilo
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of the training split, and what to compute from it."""
+    """A file of the training split."""
 
     name: str
     """Its path."""
-    digest: str
     count: int
     """Number of records."""
-    config: str
-    """`TransformConfig` as JSON."""
-    schema: bytes
-    """Serialized schema of the raw columns."""
-    store: str
-    code: str
-    """Digest of the code that computes the results."""
-
-    @property
-    def key(self) -> str:
-        """Cache key of the results."""
-        return key("analysed", self.digest, self.config, self.schema.hex(), self.code)
+    key: str
+    """Key of the results in the shard cache."""
 
     @property
     def size(self) -> int:
@@ -92,36 +81,58 @@ def _pass(config: str, schema: bytes) -> _Pass:
     return _Pass(config, schema)
 
 
-def accumulate(shard: Shard, folder: str, report: Callable[[int], None]) -> None:
-    """Reads a shard once for all analyzers, and writes their accumulators to a folder.
+@dataclass(frozen=True)
+class Analysis:
+    """Computes what features and label need of each shard."""
 
-    Raises:
-        DamageError: if the shard lacks records that were written to it.
-    """
-    analysis = _pass(shard.config, shard.schema)
-    found = accumulators(analysis.questions)
-    if found:
-        read = 0
-        # Not Dataset.map, which would be traced and optimized anew for each shard.
-        for serialized in read_file(tf.constant(shard.name)).batch(_BATCH).prefetch(1):
-            read += len(serialized)
-            for name, values in analysis.values(serialized).items():
-                found[name].add(values)
-            report(len(serialized))
-        hold(shard.name, read, shard.count)
-    storage.write_bytes(f"{folder}/{_FILE}", typed_json.dump(found, ACCUMULATORS))
+    config: str
+    """`TransformConfig` as JSON."""
+    schema: bytes
+    """Serialized schema of the raw columns."""
+
+    @property
+    def questions(self) -> dict[str, Question]:
+        """The analyzers' questions, by name."""
+        return _pass(self.config, self.schema).questions
+
+    def recipe(self, code: str) -> str:
+        """Digest of all that results depend on besides the records.
+
+        Args:
+            code: Digest of the code that computes them.
+        """
+        return key("analysis", self.config, self.schema.hex(), code)
+
+    def __call__(self, shard: Shard, folder: str, report: Callable[[int], None]) -> None:
+        """Reads a shard once for all analyzers, and writes their accumulators to a folder.
+
+        Raises:
+            DamageError: if the shard lacks records that were written to it.
+        """
+        found = accumulators(self.questions)
+        if found:
+            compute, read = _pass(self.config, self.schema).values, 0
+            # Not Dataset.map, which would be traced and optimized anew for each shard.
+            for serialized in read_file(tf.constant(shard.name)).batch(_BATCH).prefetch(1):
+                read += len(serialized)
+                for name, values in compute(serialized).items():
+                    found[name].add(values)
+                report(len(serialized))
+            hold(shard.name, read, shard.count)
+        storage.write_bytes(f"{folder}/{_FILE}", typed_json.dump(found, ACCUMULATORS))
 
 
-def answers(shards: Sequence[Shard], folder: str) -> AnalysisResults:
+def answers(questions: dict[str, Question], shards: Sequence[Shard], store: str, folder: str) -> AnalysisResults:
     """Merges the results of accumulated shards.
 
     Args:
+        questions: The analyzers' questions.
         shards: The whole training split.
+        store: Folder of the shard cache.
         folder: Folder for the vocabularies, each in a file named after its question.
     """
-    questions = _pass(shards[0].config, shards[0].schema).questions
     known = accumulators(questions)
-    for content in in_order(_load, shards):
+    for content in in_order(partial(_load, store), shards):
         for name, other in typed_json.load(content, ACCUMULATORS).items():
             known[name].merge(other)
     found = AnalysisResults(moments={}, quantiles={}, vocabularies={})
@@ -144,5 +155,5 @@ def answers(shards: Sequence[Shard], folder: str) -> AnalysisResults:
     return found
 
 
-def _load(shard: Shard) -> bytes:
-    return storage.read_bytes(f"{ShardCache(shard.store).found(shard.key, shard.name)}/{_FILE}")
+def _load(store: str, shard: Shard) -> bytes:
+    return storage.read_bytes(f"{ShardCache(store).found(shard.key, shard.name)}/{_FILE}")

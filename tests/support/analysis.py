@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_transform.tf_metadata import schema_utils
 
-from hubline.components.transform.shard import Shard
+from hubline.components.transform.shard import Analysis, Shard
 from tests.support import example_data
 
 FEATURES = {
@@ -17,20 +17,22 @@ FEATURES = {
 }
 
 
+_TYPES = {"x": tf.float32, "word": tf.string, "y": tf.int64}
+ANALYSIS = Analysis(
+    config=json.dumps({"features": FEATURES, "label": {"kind": "class", "from": "y"}}),
+    schema=schema_utils.schema_from_feature_spec(
+        {name: tf.io.VarLenFeature(dtype) for name, dtype in _TYPES.items()}
+    ).SerializeToString(),
+)
+
+
 def shards(folder: Path, records: Sequence[bytes], count: int) -> list[Shard]:
-    config = json.dumps({"features": FEATURES, "label": {"kind": "class", "from": "y"}})
-    dtypes = {"x": tf.float32, "word": tf.string, "y": tf.int64}
-    spec = {name: tf.io.VarLenFeature(dtype) for name, dtype in dtypes.items()}
-    schema = schema_utils.schema_from_feature_spec(spec).SerializeToString()
+    """Records in so many files."""
     return [
         Shard(
-            str(example_data.write_tfrecord(folder / f"{number}", records[number::count])),
-            f"digest {count} {number}",
-            len(records[number::count]),
-            config,
-            schema,
-            str(folder / "store"),
-            "code",
+            name=str(example_data.write_tfrecord(folder / f"{number}", records[number::count])),
+            count=len(records[number::count]),
+            key=f"key-{count}-{number}",
         )
         for number in range(count)
     ]

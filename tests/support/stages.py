@@ -183,7 +183,7 @@ def results(made: Stage[Number]) -> list[dict]:
 REFUSED = DataError("data/b: record 9 (counted from 0): it has no label")
 
 
-def keep(fill: Callable[[Any, str, Report], None], shard: Any) -> None:
-    """Does a shard that knows its cache."""
-    with ShardCache(shard.store).making(shard.key) as folder:
+def keep(fill: Callable[[Any, str, Report], None], shard: Any, store: str) -> None:
+    """Does a shard, and caches the result."""
+    with ShardCache(store).making(shard.key) as folder:
         fill(shard, folder, lambda more: None)

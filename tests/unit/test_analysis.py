@@ -11,11 +11,11 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubline.components.transform.shard import Shard, accumulate, answers
+from hubline.components.transform.shard import Shard, answers
 from hubline.preprocessing.accumulators import DocumentFrequency, NumberStatistics, QuantileSketches, WordCounts
 from hubline.preprocessing.analysis import AnalysisResults, VocabularyLimits
 from tests.support import example_data
-from tests.support.analysis import shards
+from tests.support.analysis import ANALYSIS, shards
 from tests.support.stages import keep
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
@@ -93,8 +93,8 @@ def test_quantiles_of_parts_are_those_of_the_whole(buckets: int) -> None:
 
 def found(folder: Path, made: Sequence[Shard]) -> tuple[AnalysisResults, dict[str, list[str]]]:
     for shard in made:
-        keep(accumulate, shard)
-    answered = answers(made, str(folder / "vocabularies"))
+        keep(ANALYSIS, shard, str(folder / "store"))
+    answered = answers(ANALYSIS.questions, made, str(folder / "store"), str(folder / "vocabularies"))
     return answered, {name: Path(file).read_text().split() for name, file in answered.vocabularies.items()}
 
 

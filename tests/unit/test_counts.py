@@ -12,13 +12,12 @@ from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.components.spread.stage import Stage
 from hubline.components.statistics_gen import shard as statistics
-from hubline.components.transform import shard as analysis
 from hubline.core.errors import DamageError
 from hubline.core.shard_cache import ShardCache
 from hubline.core.shard_dataset import read_records
 from hubline.trainer.counts import complete, holding
 from tests.support import example_data
-from tests.support.analysis import shards
+from tests.support.analysis import ANALYSIS, shards
 from tests.support.stages import keep
 
 RECORDS = [example_data.record(number=number, label=number % 2) for number in range(10)]
@@ -68,15 +67,15 @@ def test_any_other_error_is_raised_as_it_is(file: str) -> None:
 @pytest.mark.parametrize("records", [1, 10])
 def test_statistics_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path, file: str, records: int) -> None:
     store = str(tmp_path / "store")
-    shard = statistics.Shard(file, "digest", (4, 6), (), store, "code")
-    stage = Stage("statistics", "examples", [shard], statistics.accumulate, store, weight=1.0)
+    shard = statistics.Shard(file, (4, 6), "key")
+    stage = Stage("statistics", "examples", [shard], statistics.Description(opaque=()), store, weight=1.0)
     cut(Path(file), records)
     with pytest.raises(DamageError, match=f"records: 10 records were written, but it contains {10 - records}"):
         stage.do(shard, lambda more: None)
     assert stage.missing() == [shard]
     example_data.write_tfrecord(Path(file), RECORDS)
     stage.do(shard, lambda more: None)
-    assert len(statistics.facts_of(shard)) == 2
+    assert len(statistics.facts_of(store, shard)) == 2
 
 
 @pytest.mark.slow
@@ -89,9 +88,9 @@ def test_statistics_are_of_the_file_that_is_named_and_the_same_every_time(tmp_pa
         records = [example_data.record(x=float(number + shift)) for number in numbers]
         path = example_data.write_tfrecord(tmp_path / folder / "data", records)
         for life in ("first", "second"):
-            shard = statistics.Shard(str(path), "digest", (3000,), (), str(tmp_path / folder / life), "code")
-            keep(statistics.accumulate, shard)
-            made.append(statistics.merged([shard]))
+            shard, store = statistics.Shard(str(path), (3000,), "key"), str(tmp_path / folder / life)
+            keep(statistics.Description(opaque=()), shard, store)
+            made.append(statistics.merged(store, [shard]))
     _, _, first, second = made
     assert first == second
     (column,) = first.datasets[0].features
@@ -106,8 +105,8 @@ def test_answers_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path) -> No
     (shard,) = shards(tmp_path, records, 1)
     cut(Path(shard.name), 2)
     with pytest.raises(DamageError, match="10 records were written, but it contains 8"):
-        keep(analysis.accumulate, shard)
-    assert ShardCache(shard.store).find(shard.key) is None
+        keep(ANALYSIS, shard, str(tmp_path / "store"))
+    assert ShardCache(str(tmp_path / "store")).find(shard.key) is None
 
 
 @pytest.mark.parametrize("lost", ["records", "rows"])

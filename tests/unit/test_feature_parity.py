@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from hubline.components.transform.config import TransformConfig
-from hubline.components.transform.shard import Shard, accumulate, answers
+from hubline.components.transform.shard import Analysis, Shard, answers
 from hubline.preprocessing.analysis import FixedAnalyzer
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features
@@ -306,17 +306,11 @@ class FourWays:
         self.records = [record(row, y=0) for row in TRAINING]
         label = {"kind": "class", "from": "y", "classes": ["no", "yes"]}
         config = TransformConfig.model_validate({"features": features, "label": label})
-        shard = Shard(
-            str(example_data.write_tfrecord(folder / "training", self.records)),
-            "digest",
-            len(self.records),
-            config.to_property(),
-            SCHEMA.SerializeToString(),
-            str(folder / "store"),
-            "code",
-        )
-        keep(accumulate, shard)
-        self.answers = answers([shard], str(folder / "vocabularies"))
+        path = example_data.write_tfrecord(folder / "training", self.records)
+        shard, store = Shard(str(path), len(self.records), "key"), str(folder / "store")
+        analysis = Analysis(config.to_property(), SCHEMA.SerializeToString())
+        keep(analysis, shard, store)
+        self.answers = answers(analysis.questions, [shard], store, str(folder / "vocabularies"))
         self.metadata = dataset_metadata.DatasetMetadata(SCHEMA)
         known = FixedAnalyzer(self.answers)
         with tft_beam.Context(temp_dir=str(folder / "tmp")):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tensorflow_data_validation import constants
 
 from hubline.components.adapters.tfdv import SKETCHED_VALUES
-from hubline.components.statistics_gen.shard import Shard, accumulate, merged
+from hubline.components.statistics_gen.shard import Description, Shard, merged
 from hubline.core.frequent_values import FrequentValues
 from tests.support import example_data
 from tests.support.stages import keep
@@ -46,10 +46,11 @@ def statistics(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     files = [written(folder / f"{seed}", table(seed)) for seed in (0, 1)]
     found = []
     for attempt in range(2):
-        shards = [Shard(path, path, (count,), (), str(folder / f"store{attempt}"), "") for path, count in files]
+        store = str(folder / f"store{attempt}")
+        shards = [Shard(path, (count,), f"key-{number}") for number, (path, count) in enumerate(files)]
         for shard in shards:
-            keep(accumulate, shard)
-        found += [merged(shards), merged(shards, at_once=1)]
+            keep(Description(opaque=()), shard, store)
+        found += [merged(store, shards), merged(store, shards, at_once=1)]
     return found
 
 
