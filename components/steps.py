@@ -268,7 +268,8 @@ PREDICTOR = Step(
     properties={
         "features": "`features`",
         "hubs": "`hubs`",
-        "model": "the pushed model of `model` and its digest",
+        "model": "the version of `model` and its digest",
+        "model_config": "`model`",
         "label": "`label`",
         "written": "`predictions`",
         "labels": "the SHA-256 of the labels file",

@@ -62,6 +62,7 @@ def _inferring(file: InferFile, pins: PinsToInfer, places: Paths | ClusterPaths)
         features=file.features,
         hubs=file.hubs,
         model=pins.model,
+        model_config=file.model,
         label=file.label,
         written=file.predictions,
         labels=pins.labels,

@@ -15,7 +15,7 @@ from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.quarantine import QuarantinedRecord, read_quarantine, refuse_too_many
 from hubline.components import module_channels
 from hubline.components.config.bad_records import BadRecords
-from hubline.components.config.predictions import Predictions
+from hubline.components.config.predictions import Predictions, PushedModel
 from hubline.components.dashboard.artifacts import preview, show
 from hubline.components.predictor import batch_predict
 from hubline.components.predictor.batch_predict import (
@@ -33,6 +33,7 @@ from hubline.components.predictor.inputs import InputChunk, shards_of
 from hubline.components.predictor.label_file import read_labels
 from hubline.components.predictor.model import ModelSpec
 from hubline.components.predictor.predict import BadItem
+from hubline.components.predictor.records_model import RecordsModelSpec
 from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
 from hubline.components.spread.executor import StageExecutor
 from hubline.components.spread.stage import Stage
@@ -131,11 +132,12 @@ def _model_spec(input_dict: dict, exec_properties: dict[str, Any], written: Pred
     """The model to predict with, and a digest that identifies it."""
     if exec_properties["model"]:
         version = ServedVersion.model_validate_json(exec_properties["model"])
-        return ExportedModelSpec(version.path, written.key), version.digest
+        config = PushedModel.model_validate_json(exec_properties["model_config"])
+        return _of_version(version.path, config, exec_properties, written), version.digest
     ((name, hub),) = read_sections(Hubs, exec_properties["hubs"]).items()
     options = Options(
-        labels=read_labels(written.labels) if written.labels else (),
-        top=written.top or (_TOP if exec_properties["label"] else None),
+        labels=_labels(written),
+        top=_top(exec_properties, written),
         min_score=_MIN_SCORE if written.min_score is None else written.min_score,
         outputs=(hub.output,) if "output" in hub.model_fields_set and hub.output != "default" else (),
     )
@@ -144,6 +146,27 @@ def _model_spec(input_dict: dict, exec_properties: dict[str, Any], written: Pred
         module_channels.folders(input_dict)[name], hub, features, options, _tried(input_dict, name)
     )
     return module, module_channels.digests(input_dict)[name]
+
+
+def _of_version(path: str, config: PushedModel, exec_properties: dict[str, Any], written: Predictions) -> ModelSpec:
+    """The model of a serving folder."""
+    if config.record_input is None:
+        return ExportedModelSpec(path, written.key)
+    return RecordsModelSpec(
+        path,
+        signature=config.signature,
+        labels=_labels(written),
+        top=_top(exec_properties, written),
+        allow_operations=config.allow_operations,
+    )
+
+
+def _labels(written: Predictions) -> tuple[str, ...]:
+    return read_labels(written.labels) if written.labels else ()
+
+
+def _top(exec_properties: dict[str, Any], written: Predictions) -> int | None:
+    return written.top or (_TOP if exec_properties["label"] else None)
 
 
 def _tried(input_dict: dict, name: str) -> TrialResult:
@@ -157,7 +180,7 @@ def _truth(exec_properties: dict[str, Any], model_spec: ModelSpec, written: Pred
         return None
     label = ClassLabel.model_validate_json(exec_properties["label"])
     # If the label lists no class names, its integers index the module's own labels.
-    names = model_spec.options.labels if isinstance(model_spec, HubModelSpec) else ()
+    names = () if isinstance(model_spec, ExportedModelSpec) else _labels(written)
     return GroundTruth(label.column, label.classes or names, written.top or _TOP)
 
 

@@ -3,7 +3,6 @@ vector."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,8 +10,9 @@ import tensorflow as tf
 from hubline.components.predictor import classes, detections, input_binding
 from hubline.components.predictor.hub_call import HubCall
 from hubline.components.predictor.inputs import InputType, Item
-from hubline.components.predictor.json_records import columns_of, text_of
+from hubline.components.predictor.json_records import columns_of
 from hubline.components.predictor.model import Answer, Model, ModelSpec
+from hubline.components.predictor.plain_values import answer_of
 from hubline.core.config_base import dump_sections, read_sections
 from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.encoded_images import shape_of
@@ -237,15 +237,7 @@ class HubModel(Model):
             name: _pixels(values, self._options.value_range) for name, values in row.items() if _is_picture(values)
         }
         rest = {name: values for name, values in row.items() if name not in pictures}
-        json_values: dict[str, Any] = {}
-        columns: dict[str, np.ndarray] = {}
-        if self._classifier is not None:
-            name = self._classifier.output({name: values.ndim for name, values in rest.items()})
-            scores = rest.pop(name)
-            self._classifier.check(name, len(scores))
-            json_values = self._classifier.json_values(scores)
-            columns = classes.columns(json_values)
-        return Answer(json_values | {name: _plain(values) for name, values in rest.items()}, columns | rest, pictures)
+        return answer_of(rest, self._classifier, pictures)
 
     def _size(self, image: bytes | None) -> tuple[int, int]:
         """Height and width of an image as the module received it."""
@@ -271,12 +263,3 @@ def _pixels(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
     low, high = value_range
     shares = np.nan_to_num((values.astype(np.float32) - low) / (high - low))
     return np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
-
-
-def _plain(values: np.ndarray) -> Any:
-    """An output as JSON: numbers and texts, nested by shape."""
-    return _texts(values.tolist()) if values.dtype.kind in "OS" else values.tolist()
-
-
-def _texts(values: Any) -> Any:
-    return [_texts(value) for value in values] if isinstance(values, list) else text_of(values)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hubline.pipeline.predict.predict import Request
 
 _HUB = "With --hub"
+_OF_INPUTS = ("--image-size", "--value-range", "--column", "--min-score", "--latent", "--seed")
+"""Options for modules of images, texts and vectors."""
 
 
 def predict(
@@ -80,6 +82,13 @@ def predict(
             rich_help_panel=_HUB,
         ),
     ] = None,
+    record_input: Annotated[
+        Literal["examples"] | None,
+        typer.Option(
+            help="Pass records to the module as they are, as serialized tf.Examples; HANDLE may be a serving folder.",
+            rich_help_panel=_HUB,
+        ),
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="File of class names, one per line.", rich_help_panel=_HUB),
@@ -130,6 +139,8 @@ def predict(
     Example: hubline predict examples/digits/serving 'data/*.tfrecord.gz' --output predictions
 
     Example: hubline predict --hub modules/detector photos --draw found
+
+    Example: hubline predict --hub models/taxi --record-input examples 'data/*.tfrecord'
     """
     from hubline.pipeline.output import NOWHERE, into_log
 
@@ -137,10 +148,13 @@ def predict(
         "--signature": signature, "--output-name": output_name or None, "--image-size": image_size,
         "--value-range": value_range, "--column": column, "--labels": labels, "--top": top, "--min-score": min_score,
         "--latent": latent, "--seed": seed, "--allow-operation": allow_operation or None,
+        "--record-input": record_input,
     }  # fmt: skip
     given_of_hub = [name for name, value in of_hub.items() if value is not None]
     if hub is None and given_of_hub:
         raise UserError(f"{', '.join(given_of_hub)}: requires --hub HANDLE")
+    if record_input is not None and (of_inputs := [name for name in given_of_hub if name in _OF_INPUTS]):
+        raise UserError(f"--record-input examples passes records as they are; leave {', '.join(of_inputs)} out")
     models, inputs = ([hub], given or []) if hub is not None else ((given or [])[:1], (given or [])[1:])
     _check_given(models, inputs, hub, latent)
     size = None if image_size is None else _pair("--image-size", image_size, int, "224,224")
@@ -159,8 +173,10 @@ def predict(
             model_spec: ModelSpec = ExportedModelSpec.of(models[0], key)
         else:
             from hubline.components.hub_module.fetch import fetch
+            from hubline.components.hub_module.handle import WEB
             from hubline.components.predictor.hub_model import HubModelSpec, Options
             from hubline.components.predictor.label_file import read_labels
+            from hubline.serving.versions import newest_version
             from hubline.trainer.reaching_operations import refuse_reaching
             from hubline.trainer.saved_model_loader import read_saved_model
 
@@ -172,12 +188,20 @@ def predict(
                 value_range=(black, white),
                 seed=seed or 0,
             )
-            path, _ = fetch(hub, None, scratch)
-            try:
-                refuse_reaching(read_saved_model(path), allow_operation or ())
-            except UserError as error:
-                raise UserError(f"{hub}: {error}") from None
-            model_spec = HubModelSpec.alone(path, signature, size, column, options)
+            # A serving folder is no module, but its newest version is one.
+            newest = newest_version(hub) if record_input is not None and not hub.startswith(WEB) else None
+            path, _ = fetch(newest or hub, None, scratch)
+            if record_input is not None:
+                from hubline.components.predictor.records_model import RecordsModelSpec
+
+                allowed = tuple(allow_operation or ())
+                model_spec = RecordsModelSpec(path, signature, options.labels, top, options.outputs, allowed)
+            else:
+                try:
+                    refuse_reaching(read_saved_model(path), allow_operation or ())
+                except UserError as error:
+                    raise UserError(f"{hub}: {error}") from None
+                model_spec = HubModelSpec.alone(path, signature, size, column, options)
         _answer_or_fail(model_spec, request, as_json, stdout, stderr)
 
 

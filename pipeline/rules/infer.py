@@ -52,6 +52,8 @@ def predictions_of_a_model_have_their_own_form(
 ) -> Iterator[PlacedError]:
     for key in ("labels", "top", "min_score"):
         is_evaluated = key == "top" and label is not None
+        if model is not None and model.record_input is not None and key != "min_score":
+            continue
         if model is not None and key in predictions.model_fields_set and not is_evaluated:
             yield ("predictions", key), "is for hub modules; leave it out"
 

@@ -15,7 +15,7 @@ from hubline.pipeline.load import load
 from hubline.pipeline.preflight import check
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
-from tests.support import example_data
+from tests.support import example_data, record_models
 from tests.support import model as make_model
 from tests.support.inference import CLASSIFY, NAMES, colours, rows
 
@@ -103,6 +103,32 @@ def test_a_pushed_model_is_asked_and_answers_as_it_does_itself(tmp_path: Path) -
     assert (code, failed.failed_step) == (1, "Predictor")
     assert f"{tmp_path}/data/y: record 0 (counted from 0): it cannot be predicted on: " in str(failed.error)
     assert [item.name for item in (tmp_path / "out").iterdir()] == ["1"]
+
+
+@pytest.mark.slow
+def test_a_model_of_another_program_is_asked_about_records_as_they_are(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(3).normal(size=30).astype(np.float32)
+    kinds = [str(int(n % 3 == 0)) for n in range(30)]
+    records = [example_data.record(x=float(x), kind=kind) for x, kind in zip(numbers, kinds, strict=True)]
+    example_data.write_tfrecord(tmp_path / "data" / "x", [*records[:7], example_data.record(kind="1"), *records[7:]])
+    record_models.estimator(tmp_path / "serving" / "1700000000")
+    path = tmp_path / "infer.yaml"
+    path.write_text(
+        "task: infer\nname: others\ndata: {examples: data, bad_records: {policy: quarantine, max_fraction: 0.1}}\n"
+        "model: {from: serving, record_input: examples, signature: classification, allow_operations: [PrintV2]}\n"
+        "label: {kind: class, from: kind}\npredictions: {destination: out, top: 2, batch_size: 8}\n"
+    )
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    high = 1 / (1 + np.exp(-(2 * numbers.astype(np.float64) - 0.5)))
+    said = rows(str(result.predictions))
+    assert [one["record"] for one in said] == [n for n in range(31) if n != 7]
+    np.testing.assert_allclose([one["scores"]["1"] for one in said], high, atol=1e-6)
+    assert [one["label"] for one in said] == [str(int(share > 0.5)) for share in high]
+    (bad,) = Path(str(result.predictions), "bad.jsonl").read_text().splitlines()
+    assert json.loads(bad)["record"] == 7 and "x" in json.loads(bad)["reason"]
+    true = np.mean([(share > 0.5) == (kind == "1") for share, kind in zip(high, kinds, strict=True)])
+    assert result.metrics == {"accuracy": pytest.approx(true), "top_2_accuracy": 1.0} and 0 < true < 1
 
 
 @pytest.mark.slow
