@@ -2,28 +2,34 @@
 
 import shlex
 import traceback
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+import yaml
+
 from hubline.core import storage
 from hubline.core.errors import UserError
+from hubline.pipeline.config import AnyFile
 from hubline.pipeline.load import load
 from hubline.pipeline.paths import Paths
 from hubline.pipeline.result import Result
-from hubline.report.contents import PAGE, RunReport, StepTime
+from hubline.pipeline.runs import Run, RunInputs
+from hubline.report.contents import PAGE, Recipe, RunReport, StepTime
 
 
-def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
+def write_page(result: Result, file: AnyFile, path: Path, settings: Sequence[str], began: datetime) -> None:
     """Writes the page of a run next to its `report.json`. A failure is logged and doesn't fail the run.
 
     Args:
         result: Result of the run.
-        name: Name of the pipeline.
-        path: The pipeline file.
+        file: The pipeline file, with its changed values.
+        path: Its path.
+        settings: The values that `--set` changed.
         began: Start of the run.
     """
     report = RunReport(
-        name=name,
+        name=file.name,
         file=str(path),
         began=began,
         seconds=result.seconds,
@@ -36,6 +42,7 @@ def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
         newly_pushed=result.newly_pushed,
         log=result.log,
         artifacts=result.artifacts,
+        recipe=_recipe(Run(Path(result.log).parent).inputs, file, path, settings),
     )
     try:
         # Imported here so that runs start without these libraries.
@@ -45,6 +52,21 @@ def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
         storage.write_text(f"{result.report}/{PAGE}", page)
     except Exception:  # whatever it is, the model is trained and pushed
         traceback.print_exc()
+
+
+def _recipe(inputs: RunInputs | None, file: AnyFile, path: Path, settings: Sequence[str]) -> Recipe | None:
+    """None if the run ended before it had pinned its inputs."""
+    if inputs is None:
+        return None
+    described = file.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"kubeflow"})
+    changed = [part for setting in settings for part in ("--set", setting)]
+    modules = {f"hubs.{name}": digest for name, digest in inputs.pins["modules"].items()}
+    return Recipe(
+        command=shlex.join(["hubline", "run", str(path), *changed]),
+        file=yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=120),
+        versions=inputs.versions,
+        digests={"code": inputs.code, "list of data files": inputs.pins["files"], **modules},
+    )
 
 
 def newest_page(path: Path, root: Path | None) -> Path:

@@ -102,7 +102,7 @@ def _run_file(
             result, code = execute(file, source, places, folder, live, listener)
         storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
         if not result.nothing_to_do:
-            write_page(result, file.name, path, began)
+            write_page(result, file, path, settings, began)
         if verbosity.quiet:
             show_faults(console, result)
         else:

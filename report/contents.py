@@ -42,6 +42,19 @@ class StepTime:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """What a run was run with."""
+
+    command: str
+    file: str
+    """The pipeline file as YAML, with the values that `--set` changed."""
+    versions: Mapping[str, str]
+    """Versions of Python and the packages."""
+    digests: Mapping[str, str]
+    """SHA-256 of the code, the list of data files and each module, by what is meant."""
+
+
+@dataclass(frozen=True)
 class RunReport:
     """A run, finished or not."""
 
@@ -61,6 +74,8 @@ class RunReport:
     newly_pushed: bool = False
     log: str | None = None
     artifacts: Artifacts = Artifacts()
+    recipe: Recipe | None = None
+    """None where a run can't be told from its file, as on Kubeflow."""
 
 
 @dataclass(frozen=True)

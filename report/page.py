@@ -1,6 +1,7 @@
 """Renders the report's page."""
 
 import json
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -58,6 +59,7 @@ def render_findings(report: RunReport, findings: Findings, scheme: Literal["ligh
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["basename"] = posixpath.basename
     return environment.get_template("page.html.j2").render(
         run=report,
         scheme=scheme,
@@ -94,6 +96,7 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "anomalies": ("Anomalies", findings.anomalies is not None),
         "quarantine": ("Quarantine", findings.counts or findings.quarantine.total),
         "steps": ("Steps", report.steps or report.failed_step),
+        "recipe": ("Run", report.recipe),
     }
     return {name: title for name, (title, something) in there.items() if something}
 

@@ -22,6 +22,7 @@ from hubline.report.drawing import side_by_side, with_boxes
 from hubline.report.labels.evaluation import EvaluationFiles
 from hubline.report.labels.parts import SUMMARIES
 from hubline.report.labels.predictions import Predictions, Sample
+from hubline.report.sample_values import column_values
 
 _SAMPLES = 24
 _PIXELS = 112
@@ -43,7 +44,7 @@ PredictionsT = TypeVar("PredictionsT", bound=Predictions)
 
 
 def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
-    """Adds the origin and, if the records have images, the image of each sample.
+    """Adds the origin, the column values and, if the records have images, the image of each sample.
 
     Args:
         predictions: Result of `summarize`.
@@ -53,6 +54,7 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
     samples = {sample.record: sample for sample in (*predictions.right, *predictions.wrong)}
     found: dict[int, Sample] = {}
     first = 0
+    masks_column = [predictions.masks_of[0].column] if predictions.masks_of else []
     for shard in manifest.of("test"):
         wanted = {record - first for record in samples if first <= record < first + shard.count}
         for number, record in _records(f"{examples}/Split-test/{shard.name}", wanted).items():
@@ -65,7 +67,8 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
                 boxes = sample.boxes if len(manifest.images) == 1 else ()
                 picture = _picture(record, manifest, pixels, boxes) if manifest.images else None
             (origin,) = shard.files_of([number])
-            found[sample.record] = replace(sample, origin=origin, picture=picture)
+            values = column_values(tf.train.Example.FromString(record), {*manifest.images, *pixels, *masks_column})
+            found[sample.record] = replace(sample, origin=origin, picture=picture, values=values)
         first += shard.count
     return replace(
         predictions,

@@ -43,6 +43,8 @@ class Sample:
     """The data file it came from."""
     picture: str | None = None
     """A data URI."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """The record's other columns, as short texts."""
     boxes: Sequence[Sequence[float]] = ()
     """For `class_and_box`: the true and the predicted box, drawn into the image; top, left, bottom and right as
     fractions.

@@ -26,6 +26,7 @@ from hubline.core.digest import tree_digest
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from hubline.pipeline.runs import differences, runs_of
+from hubline.pipeline.unchanged import code_digest
 from hubline.serving.promotion import rollback
 from hubline.serving.versions import versions
 from hubline.trainer.training_notes import Notes
@@ -72,6 +73,7 @@ def test_a_first_run_pushes_a_version(life) -> None:
     assert report == json.loads(result.model_dump_json())
     page = Path(result.report, "index.html").read_text()
     assert all(f'<section id="{name}">' in page for name in ("decision", "training", "data", "anomalies", "steps"))
+    assert f"This run again: <code>hubline run {path}</code>" in page and code_digest() in page
     assert "Component Evaluator is finished." in Path(result.log).read_text()
 
 

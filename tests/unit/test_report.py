@@ -1,9 +1,11 @@
 """The report of a run: computed summaries, and the contents of its page."""
 
 import base64
+import html
 import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 from datetime import datetime
@@ -12,21 +14,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import yaml
 from PIL import Image
 from sklearn import metrics
 from typer.testing import CliRunner
 
 from hubline.pipeline.cli import app
+from hubline.pipeline.load import load
 from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result
+from hubline.pipeline.runs import RunInputs
 from hubline.report.contents import PAGE, Artifacts, Findings, RunReport, StepTime
 from hubline.report.page import render
 from hubline.report.predictions import summarize, with_pictures
 from hubline.report.read_artifacts import read
+from hubline.report.sample_values import column_values
 from tests.support import example_data
 from tests.support import report as make_report
 from tests.support import statistics as make_statistics
-from tests.support.project import make_project
+from tests.support.project import PIPELINE, make_project
 from tests.support.report import text_of
 
 
@@ -122,6 +129,7 @@ def test_each_sample_has_the_picture_and_origin_of_its_own_record(tmp_path: Path
         assert sample.picture is not None
         pixels = Image.open(io.BytesIO(base64.b64decode(sample.picture.partition(",")[2])))
         assert pixels.size == (8, 8) and pixels.getpixel((3, 3)) == (sample.record,) * 3
+        assert sample.values == {"label": str(labels[sample.record])}
         assert sample.origin == ("in/a.gz" if sample.record < 25 else f"in/{make_report.HOSTILE}")
     assert {sample.record < 25 for sample in (*shown.right, *shown.wrong)} == {True, False}
 
@@ -291,9 +299,54 @@ def result(folder: Path, artifacts: Artifacts = Artifacts()) -> Result:  # noqa:
 
 def test_a_page_that_cannot_be_made_fails_no_run(tmp_path: Path, capfd) -> None:
     gone = Artifacts(examples=str(tmp_path / "gone"))
-    write_page(result(tmp_path, gone), "x", Path("p.yaml"), datetime.now())
+    file, _ = load(make_project(tmp_path))
+    write_page(result(tmp_path, gone), file, Path("p.yaml"), (), datetime.now())
     assert not (tmp_path / PAGE).exists()
     assert "manifest.json" in capfd.readouterr().err
+
+
+def test_the_page_says_how_to_run_the_run_again_and_keeps_secrets(tmp_path: Path) -> None:
+    path = make_project(tmp_path, PIPELINE + "kubeflow: {alert: {webhook: 'https://chat.example/secret'}}\n")
+    settings = ["training.epochs=9", f"label.from={json.dumps(make_report.HOSTILE)}"]
+    file, _ = load(path, settings)
+    pins = {"files": "ab12", "modules": {"mean": "cd34"}}
+    inputs = RunInputs(file={}, pins=pins, code="ef56", versions={"python": "3.10.1", "tfx": "1.16"})
+    (tmp_path / "inputs.json").write_text(inputs.model_dump_json())
+    made = result(tmp_path).model_copy(update={"log": str(tmp_path / "run.log")})
+    write_page(made, file, path, settings, datetime.now())
+    page = (tmp_path / PAGE).read_text()
+    text = html.unescape(text_of(page))
+    assert (
+        f"This run again: {shlex.join(['hubline', 'run', str(path), '--set', settings[0], '--set', settings[1]])}"
+        in text
+    )
+    assert "python 3.10.1 tfx 1.16 code ef56 list of data files ab12 hubs.mean cd34" in text
+    described = yaml.safe_load(html.unescape(re.findall(r"<pre>(name: .*?)</pre>", page, re.DOTALL)[0]))
+    assert described["training"]["epochs"] == 9 and described["label"]["from"] == make_report.HOSTILE
+    assert described["data"] == yaml.safe_load(PIPELINE)["data"]
+    assert "chat.example" not in page
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([2.5], "2.5"),
+        ([1234567.0], "1,234,570"),
+        ([20260101], "20260101"),
+        (["a", "b"], "a, b"),
+        (["x" * 99], "x" * 59 + "…"),
+        (list(range(28)), "0, 1, 2, 3, … (28 values)"),
+        ([], ""),
+    ],
+)
+def test_values_of_a_record_are_shown_shortly(values: list, shown: str) -> None:
+    feature = values[0] if len(values) == 1 else tf.train.Feature()
+    if len(values) > 1 and isinstance(values[0], str):
+        feature.bytes_list.value.extend(value.encode() for value in values)
+    elif len(values) > 1:
+        feature.int64_list.value.extend(values)
+    record = example_data.record(x=feature, photo=b"\xff\xd8\xff", hidden=3)
+    assert column_values(tf.train.Example.FromString(record), {"hidden"}) == {"x": shown}
 
 
 @pytest.mark.slow
@@ -304,7 +357,7 @@ def test_the_command_names_the_newest_page(tmp_path: Path) -> None:
     runs = tmp_path / ".hubline" / "tiny" / "runs"
     for name in ("20260101-000000-000000", "20260102-000000-000000"):
         (runs / name / "report").mkdir(parents=True)
-        write_page(result(runs / name / "report"), "tiny", file, datetime.now())
+        write_page(result(runs / name / "report"), load(file)[0], file, (), datetime.now())
     (runs / "20260103-000000-000000").mkdir()  # a run in progress
     newest = f"{runs}/20260102-000000-000000/report/{PAGE}"
     assert CliRunner().invoke(app, ["report", str(file)]).stdout == f"{newest}\n"
