@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 _COLUMNS = 12
@@ -38,6 +39,7 @@ def _text(values: Sequence[float | int | bytes]) -> str | None:
 
 def _one(value: float | int | bytes) -> str:
     if not isinstance(value, bytes):
-        return f"{value:,.6g}" if isinstance(value, float) else str(value)
+        # The shortest decimal that is this float32, as records hold no other.
+        return str(np.float32(value)).removesuffix(".0") if isinstance(value, float) else str(value)
     text = value.decode()
     return text if len(text) <= _CHARACTERS else text[: _CHARACTERS - 1] + "…"
