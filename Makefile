@@ -6,7 +6,7 @@ VARIANT := cpu
 STACK :=
 BEAM :=
 
-.PHONY: help setup run test test-fast test-both-stacks test-debian13 test-flink test-spark test-containers image bench lint format lock reference docs clean
+.PHONY: help setup run test test-fast test-both-stacks test-debian13 test-flink test-spark test-containers image bench lint format lock reference docs release clean
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -68,6 +68,9 @@ reference: setup  ## Regenerate the JSON schema and the reference of the pipelin
 docs: setup  ## Build the documentation site in site/, offline, and check every link and anchor
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site/index.html; with search: .venv/bin/python -m http.server --bind 127.0.0.1 --directory site"
+
+release: setup  ## Build wheel, image context, documentation and SBOMs of the last commit in dist/, reproducibly
+	@scripts/release
 
 clean:  ## Remove everything that the digits example created
 	rm -rf $(EXAMPLE)/data $(EXAMPLE)/modules $(EXAMPLE)/serving $(EXAMPLE)/.hubline

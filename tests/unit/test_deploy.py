@@ -90,7 +90,7 @@ def test_one_version_of_beam_is_in_the_locks_the_manifests_and_the_tests() -> No
     for stack in PYTHONS:
         for variant in ("cpu", "gpu"):
             assert locked(f"{stack}-{variant}.txt", PYTHONS[stack])["apache-beam"] == beam_of(stack)
-    assert "apache-beam" not in (PROJECT / "setup.py").read_text(), "the wheel leaves the version to the lock"
+    assert "apache-beam" not in (PROJECT / "pyproject.toml").read_text(), "the wheel leaves the version to the lock"
 
 
 def test_the_version_of_flink_is_one_that_both_stacks_have() -> None:

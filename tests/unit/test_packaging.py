@@ -18,7 +18,7 @@ ROOMS = tuple(link.name for link in (PROJECT / "hubline").iterdir() if link.is_s
 
 @pytest.mark.slow
 def test_the_wheel_holds_every_module_and_the_command(tmp_path: Path) -> None:
-    for name in ("setup.py", "pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "LICENSE"):
         shutil.copy(PROJECT / name, tmp_path)
     shutil.copytree(PROJECT / "hubline", tmp_path / "hubline", symlinks=True)
     for room in ROOMS:
@@ -29,6 +29,9 @@ def test_the_wheel_holds_every_module_and_the_command(tmp_path: Path) -> None:
         names = set(wheel.namelist())
         (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
         assert "hubline = hubline.pipeline.cli:main" in wheel.read(entry_points).decode()
+        (about,) = (name for name in names if name.endswith("/METADATA"))
+        lines = wheel.read(about).decode().splitlines()
+        assert "License-Expression: Apache-2.0" in lines and "License-File: LICENSE" in lines
     modules = {f"hubline/{path.relative_to(PROJECT)}" for room in ROOMS for path in (PROJECT / room).rglob("*.py")}
     page = {f"hubline/report/page.{part}" for part in ("html.j2", "css", "js")}
     assert modules | {"hubline/pipeline/schema.json", "hubline/pipeline/init/pipeline.yaml.j2"} | page <= names
@@ -64,6 +67,11 @@ def test_tensorflow_without_code_for_gpus_is_tensorflow(tmp_path: Path, monkeypa
     assert version("tensorflow") == "2.99.1"
     with pytest.raises(importlib.metadata.PackageNotFoundError):
         version("tfx")
+
+
+def test_the_images_context_has_all_code_and_what_builds_it() -> None:
+    context = {line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert context == {*ROOMS, "hubline", "pyproject.toml", "LICENSE", "requirements/*.txt"}
 
 
 @pytest.fixture
