@@ -12,6 +12,7 @@ from typing import IO, Protocol
 from hubline.core.config_base import is_remote
 from hubline.core.storage import local, stores
 from hubline.core.storage.credentials import AccessError as AccessError
+from hubline.core.storage.credentials import is_transient as is_transient
 from hubline.core.storage.local import UNFINISHED as UNFINISHED
 from hubline.core.storage.local import Listing as Listing
 from hubline.core.storage.local import Stat as Stat

@@ -35,10 +35,15 @@ _UNREACHABLE = {
     "EndpointConnectionError",  # botocore
     "ConnectTimeoutError",
     "ConnectionClosedError",
+    "ReadTimeoutError",
+    "ServerDisconnectedError",  # aiohttp
     "ClientConnectorError",  # aiohttp
     "ClientConnectorDNSError",
     "ServiceRequestError",  # azure.core
+    "ServiceResponseError",
+    "UnavailableError",  # TensorFlow, which reads gs:// itself
 }
+_BUSY = {"429", "500", "502", "503", "504"}
 
 
 class AccessError(UserError):
@@ -101,6 +106,24 @@ def is_refused(error: Exception) -> bool:
 def is_unreachable(error: Exception) -> bool:
     """Whether the store's server cannot be reached."""
     return isinstance(error, ConnectionError | TimeoutError) or type(error).__name__ in _UNREACHABLE
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether an error, or what caused it, is that a store doesn't answer: the next try may succeed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Exception) and (is_unreachable(cause) or _status(cause) in _BUSY):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def _status(error: Exception) -> str:
+    """The HTTP status that a store answered with; empty if there is none."""
+    response = getattr(error, "response", None)  # of botocore, a dictionary
+    if isinstance(response, dict):
+        return str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+    return str(getattr(error, "status_code", None) or getattr(error, "code", ""))
 
 
 def what_to_set(scheme: str) -> str:

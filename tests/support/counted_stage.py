@@ -11,6 +11,7 @@ from hubline.components.spread.executor import StageExecutor
 from hubline.components.spread.stage import Report, Stage
 from hubline.core import storage
 from hubline.core.errors import DataError
+from hubline.core.storage import AccessError
 
 PATH = f"{__name__}.Executor"
 
@@ -41,17 +42,21 @@ def shard(folder: str, value: int) -> str:
 
 @dataclass(frozen=True)
 class Write:
-    """Writes the content of a line; ends the process at `killed`, once, and refuses `bad`."""
+    """Writes the content of a line; ends the process at `killed`, once, and refuses `bad`. The store
+    doesn't answer at `silent`, once, and never at `gone`."""
 
     log: str
 
     def __call__(self, task: Number, folder: str, report: Report) -> None:
         (path,) = Path(task.name).parent.iterdir()
         assert path.read_text() == task.content, "this shard is there, and no other"
+        line = f"{os.environ['JOB_COMPLETION_INDEX']} {task.value}\n"
         with Path(self.log).open("a") as log:
-            log.write(f"{os.environ['JOB_COMPLETION_INDEX']} {task.value}\n")
+            log.write(line)
         if task.content == "killed" and Path(self.log).read_text().count(f" {task.value}\n") == 1:
             raise Killed
+        if task.content == "gone" or (task.content == "silent" and Path(self.log).read_text().count(line) == 1):
+            raise AccessError("s3://b/k", "the store cannot be reached") from ConnectionResetError()
         if task.content == "bad":
             raise DataError(f"shard {task.value}: record 3 can't be embedded")
         if task.content == "fault":

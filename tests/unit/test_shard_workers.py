@@ -12,11 +12,11 @@ import pytest
 from tfx.types import standard_artifacts
 
 from hubline.core import storage
-from hubline.core.errors import DataError, RunError
+from hubline.core.errors import DataError, RunError, UserError
 from hubline.core.shard_cache import ShardCache
 from hubline.pipeline.kubeflow import executor_io
 from hubline.pipeline.kubeflow.entrypoint import BeamArguments, created
-from hubline.pipeline.kubeflow.workers import job_run, shard_worker, shards
+from hubline.pipeline.kubeflow.workers import job_run, patience, shard_worker, shards
 from hubline.pipeline.kubeflow.workers.settings import WorkerPods
 from hubline.pipeline.kubeflow.workers_config import VARIABLE
 from tests.support import counted_stage
@@ -158,6 +158,21 @@ def test_an_error_of_a_record_is_the_steps(cluster: TrainingCluster, step: Step)
     assert (1, 7) not in step.done, "the worker has stopped there"
     assert Counter(step.done)[1, 4] == 1, "it is not tried again"
     assert not cluster.jobs and not list((step.folder / "state" / "workers").iterdir())
+
+
+def test_a_store_that_is_silent_for_a_moment_costs_one_shard_and_one_that_is_gone_is_the_steps_error(
+    cluster: TrainingCluster, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PAUSES_SECONDS", (0.01, 0.02))
+    contents = [*NINE[:4], "silent", *NINE[5:]]
+    step.run(contents, 3)
+    assert step.results(contents) == [*EXPECTED[:4], "silent" * 4, *EXPECTED[5:]]
+    attempts = Counter(step.done)
+    assert attempts.pop((1, 4)) == 2 and set(attempts.values()) == {1}
+    with pytest.raises(UserError, match=r"^s3://b/k: the store cannot be reached$"):
+        step.run([*contents, "gone"], 3)
+    assert Counter(step.done)[0, 9] == 3, "once, and after each pause"
+    assert len(cluster.created) == 2, "no pod was replaced"
 
 
 def test_an_unexpected_error_has_its_traceback(cluster: TrainingCluster, step: Step) -> None:

@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from hubline.components.config.data import Data, PatternSplit
 from hubline.components.pin.find import find
+from hubline.core import storage
 from hubline.core.config_base import normalized
 from hubline.core.errors import UserError
 from hubline.pipeline.file_paths import key_of
@@ -83,8 +85,17 @@ def test_missing_credentials_name_the_key_and_what_to_set(
 def test_a_server_that_does_not_listen_is_explained(path: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(UserError, match=r"^data\.examples: s3://data/.*: the store cannot be reached"):
+    with pytest.raises(UserError, match=r"^data\.examples: s3://data/.*: the store cannot be reached") as unreachable:
         pin(load(path)[0])
+    assert storage.is_transient(unreachable.value)
+
+
+@pytest.mark.parametrize(("status", "is_transient"), [(503, True), (500, True), (429, True), (403, False), (404, False)])
+def test_a_busy_server_is_tried_again_and_one_that_refuses_is_not(status: int, is_transient: bool) -> None:
+    answer = ClientError({"Error": {"Code": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "PutObject")
+    translated = OSError(5, "as s3fs raises it")
+    translated.__cause__ = answer
+    assert storage.is_transient(answer) == storage.is_transient(translated) == is_transient
 
 
 @pytest.mark.parametrize("name", ["plain", "data[1]", "a*b", "what?", "[a-z]"])

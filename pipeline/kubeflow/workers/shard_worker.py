@@ -13,6 +13,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from hubline.components.spread.stage import Report
@@ -23,8 +24,11 @@ from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.kubeflow.entrypoint import BeamArguments, created
 from hubline.pipeline.kubeflow.logs import RateLimit
 from hubline.pipeline.kubeflow.workers.exchange import Exchange, Files, fetch_inputs, fetched
+from hubline.pipeline.kubeflow.workers.patience import patiently
 from hubline.pipeline.kubeflow.workers.shards import Shares, shares_path
 from hubline.pipeline.kubeflow.workers.worker import FAILED
+
+_LOGGER = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 2.0
 """Minimum interval between messages about progress."""
@@ -36,17 +40,25 @@ def main(arguments: list[str]) -> int:
     index = int(os.environ["JOB_COMPLETION_INDEX"])
     with interruption.handled():
         try:
-            _run(job_path, index)
+            patiently(partial(_run, job_path, index))
         except interruption.Interrupted:
             return interruption.exit_code(signal.SIGTERM)
         except UserError as error:
-            worker_errors.write(job_path, index, error)
+            _leave(job_path, index, error)
             print(error, file=sys.stderr)
             return FAILED
         except Exception:
-            worker_errors.write(job_path, index, RunError(f"worker {index}: {traceback.format_exc().rstrip()}"))
+            _leave(job_path, index, RunError(f"worker {index}: {traceback.format_exc().rstrip()}"))
             raise
     return 0
+
+
+def _leave(job_path: str, index: int, error: UserError) -> None:
+    """Leaves an error for the step. If the store is what fails, the step takes the last line of the pod's log."""
+    try:
+        worker_errors.write(job_path, index, error)
+    except (UserError, OSError) as fault:
+        _LOGGER.warning("the error of worker %d can't be stored: %s", index, fault)
 
 
 def _run(job_path: str, index: int) -> None:

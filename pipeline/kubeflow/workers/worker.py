@@ -9,12 +9,14 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 from hubline.core import interruption
 from hubline.core.errors import UserError
 from hubline.pipeline.kubeflow import logs
 from hubline.pipeline.kubeflow.workers.exchange import Exchange, fetch_inputs
+from hubline.pipeline.kubeflow.workers.patience import patiently
 
 MODULE = "hubline.components.trainer.worker"
 """What trains in the pod."""
@@ -28,12 +30,12 @@ def main(arguments: list[str]) -> int:
     exchange, config = Exchange(job_path), tf_config(hosts.split(","))
     try:
         with interruption.handled():
-            files = exchange.read()
-            fetch_inputs(files)
+            files = patiently(exchange.read)
+            patiently(partial(fetch_inputs, files))
             interruption.check()
         code = _run([sys.executable, "-m", MODULE, job_path], {**os.environ, "TF_CONFIG": json.dumps(config)})
         if code == 0 and config["task"]["index"] == 0:
-            exchange.store_outputs(files)
+            patiently(partial(exchange.store_outputs, files))
     except interruption.Interrupted:
         return interruption.exit_code(signal.SIGTERM)
     except UserError as error:
