@@ -4,7 +4,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,6 +94,7 @@ def keep_inputs(folder: Path, file: AnyFile, pins: AnyPins, code: str) -> None:
         code: The `code_digest`.
     """
     digest = file_list.keep(pins.files, _lists(folder))
+    file_list.sweep(_lists(folder), newest=digest, used=partial(_lists_of_runs, folder.parent))
     inputs = RunInputs(
         file=file.model_dump(mode="json", by_alias=True, exclude={"kubeflow"}),
         pins=pins.model_dump(mode="json", exclude={"files"}) | {"files": digest},
@@ -168,6 +169,12 @@ def _with_files(pins: Mapping[str, Any], lists: str) -> Mapping[str, Any]:
         for split, listed in kept.by_split.items()
     }
     return {**pins, "files": files}
+
+
+def _lists_of_runs(runs: Path) -> set[str]:
+    """Digests of the lists of data files of all runs."""
+    inputs = (Run(folder).inputs for folder in runs.glob("*-*-*"))
+    return {str(each.pins.get("files")) for each in inputs if each}
 
 
 def _lists(run: Path) -> str:

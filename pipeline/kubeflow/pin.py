@@ -70,7 +70,7 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
     state = file.kubeflow.state or ""
     places = ClusterPaths(state)
     ShardCache(places.store).sweep()
-    file_list.keep(pins.files, places.pins)
+    file_list.sweep(places.pins, newest=file_list.keep(pins.files, places.pins))
     return {task_name(name): handed(node.exec_properties, state) for name, node in nodes.items()}
 
 

@@ -1,6 +1,9 @@
 """Lists of data files are read back as they were kept, under a digest that depends on nothing but the list."""
 
+import os
 import re
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -56,3 +59,28 @@ def test_a_list_that_is_missing_or_damaged_is_named_and_a_cut_one_is_written_aga
     path.write_bytes(b"")
     assert file_list.read(file_list.keep(files, folder), folder) == files
     assert storage.names(folder) == [path.name]
+
+
+def test_lists_that_no_run_has_referred_to_for_days_are_swept(tmp_path: Path) -> None:
+    folder = str(tmp_path / "pins")
+    lists = [PinnedFiles(by_split={"all": (PinnedFile(path=name, size=1, modified=2),)}) for name in "abcde"]
+    old, used, young, again, newest = (file_list.keep(each, folder) for each in lists)
+    for digest in (old, used, again):
+        eight_days_ago = time.time() - 8 * 24 * 3600
+        os.utime(tmp_path / "pins" / f"{digest}.json", (eight_days_ago, eight_days_ago))
+    assert file_list.keep(lists[3], folder) == again, "another run refers to it now"
+    file_list.sweep(folder, newest, used=lambda: {used})
+    assert {name.removesuffix(".json") for name in storage.names(folder)} == {used, young, again, newest}
+    assert file_list.read(used, folder) == lists[1]
+
+
+def test_lists_in_a_store_are_swept_by_the_stores_clock() -> None:
+    folder = "memory://swept/pins"
+    old, newest = (
+        file_list.keep(PinnedFiles(by_split={"all": (PinnedFile(path=name, size=1, modified=2),)}), folder)
+        for name in "ab"
+    )
+    file_list.sweep(folder, newest)
+    assert len(storage.names(folder)) == 2
+    file_list.sweep(folder, newest, idle_for=timedelta(days=-1))  # as if the newest were written a day later
+    assert storage.names(folder) == [f"{newest}.json"] and old != newest

@@ -5,18 +5,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hubline.components.beam import IN_ONE_PROCESS, in_processes
 from hubline.components.engine import Work
+from hubline.components.spread import run as run_module
 from hubline.components.spread.failure import WorkerError
 from hubline.components.spread.processes import kept
 from hubline.components.spread.run import run_stage
 from hubline.components.spread.stage import Stage
+from hubline.components.spread.visible import wait_for_results
 from hubline.core.errors import DataError, RunError
 from tests.support.stages import REFUSED, Killed, KilledBeside, Meeting, Number, Refusing, Sleeping, results, stage
 
@@ -135,6 +141,42 @@ def test_errors_of_workers_arrive_as_they_are(tmp_path: Path) -> None:
     with pytest.raises(WorkerError, match=r"^ZeroDivisionError: by nothing$") as other:
         run(stage(tmp_path, Refusing(1, ZeroDivisionError("by nothing"), in_a_helper=True), 4), 2)
     assert "in __call__" in str(other.value.__cause__)
+
+
+def test_results_of_another_host_are_waited_for(tmp_path: Path) -> None:
+    made = stage(tmp_path, Sleeping(), 3)
+    made.do(made.tasks[0], lambda more: None)
+    other = threading.Timer(0.3, lambda: [made.do(task, lambda more: None) for task in made.tasks[1:]])
+    other.start()
+    assert wait_for_results(made, made.tasks, seconds=60) == []
+    other.join()
+    assert wait_for_results(replace(made, store=str(tmp_path / "elsewhere")), made.tasks, seconds=0) == list(made.tasks)
+
+
+def test_results_of_an_engine_that_never_arrive_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = stage(tmp_path, Sleeping(), 3)
+    monkeypatch.setattr(run_module.on_engine, "run", lambda *_: made.do(made.tasks[1], lambda more: None))
+    monkeypatch.setattr(run_module, "wait_for_results", partial(wait_for_results, seconds=0.1))
+    with pytest.raises(
+        RunError, match=r"store: lacks the results of 2 of 3 shards .* the first of shard-0; the workers"
+    ):
+        run_stage(made, lambda work: ["--runner=FlinkRunner"], f"{tmp_path}/scratch")
+
+
+@pytest.mark.parametrize(("runs_models", "processes"), [(True, 1), (False, 2)])
+def test_with_a_gpu_only_the_steps_own_process_runs_models_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, runs_models: bool, processes: int
+) -> None:
+    devices = SimpleNamespace(list_physical_devices=lambda kind: ["the first"] if kind == "GPU" else [])
+    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(config=devices))
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    made = replace(stage(tmp_path, Meeting(processes, str(marks)), 4), runs_models=runs_models)
+    with caplog.at_level(logging.INFO, logger="hubline.progress"), kept():
+        run(made, 2)
+    assert len({each["pid"] for each in results(made)}) == processes
+    said = "1 of 2 workers takes part: only the step's own process uses the GPU"
+    assert (said in caplog.messages) == runs_models
 
 
 RUN = """

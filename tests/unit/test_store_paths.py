@@ -90,7 +90,9 @@ def test_a_server_that_does_not_listen_is_explained(path: Path, s3: str, monkeyp
     assert storage.is_transient(unreachable.value)
 
 
-@pytest.mark.parametrize(("status", "is_transient"), [(503, True), (500, True), (429, True), (403, False), (404, False)])
+@pytest.mark.parametrize(
+    ("status", "is_transient"), [(503, True), (500, True), (429, True), (403, False), (404, False)]
+)
 def test_a_busy_server_is_tried_again_and_one_that_refuses_is_not(status: int, is_transient: bool) -> None:
     answer = ClientError({"Error": {"Code": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "PutObject")
     translated = OSError(5, "as s3fs raises it")

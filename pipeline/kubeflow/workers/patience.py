@@ -1,4 +1,4 @@
-"""Work of a worker's pod, tried again where a store doesn't answer for a moment: a pod that fails ends its whole job."""
+"""Tries the work of a worker's pod again where a store is silent for a moment: a pod that fails ends its whole job."""
 
 import logging
 import time
