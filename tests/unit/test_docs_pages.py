@@ -1,0 +1,45 @@
+"""What pages quote exists: messages in the code, kinds of features in the types."""
+
+import ast
+import re
+from pathlib import Path
+from typing import get_args
+
+from hubline.preprocessing.config import Feature
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("artifacts", "components", "core", "pipeline", "preprocessing", "report", "serving", "trainer")
+
+
+def messages() -> str:
+    """All texts of the code, one a line, with … for what is filled in."""
+    found = []
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.JoinedStr):
+                    found.append("".join(v.value if isinstance(v, ast.Constant) else "…" for v in node.values))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found.append(node.value)
+    return "\n".join(found)
+
+
+def rows(page: str) -> list[str]:
+    """The first cells of the page's tables."""
+    return re.findall(r"^\| (.*?) \|", (ROOT / "docs" / page).read_text(), re.MULTILINE)
+
+
+def test_each_message_of_the_page_on_troubleshooting_is_in_the_code() -> None:
+    quoted = [row.strip("`") for row in rows("troubleshooting.md") if row.startswith("`")]
+    code = messages()
+    assert len(quoted) >= 10
+    assert not [message for message in quoted if message not in code]
+    assert "the split '…' is never empty" not in code
+
+
+def test_each_kind_in_the_table_of_feature_columns_is_a_kind_of_feature() -> None:
+    named = set(re.findall(r"kind: (\w+)", (ROOT / "docs" / "migrating-estimators.md").read_text()))
+    kinds = {kind for each in get_args(get_args(Feature)[0]) for kind in get_args(each.model_fields["kind"].annotation)}
+    labels = {"binary", "class", "regression"}
+    assert {"numeric", "bucketized", "categorical", "crossed", "sequence"} <= named
+    assert named - labels <= kinds
