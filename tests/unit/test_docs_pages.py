@@ -43,3 +43,10 @@ def test_each_kind_in_the_table_of_feature_columns_is_a_kind_of_feature() -> Non
     labels = {"binary", "class", "regression"}
     assert {"numeric", "bucketized", "categorical", "crossed", "sequence"} <= named
     assert named - labels <= kinds
+
+
+def test_pictures_are_small_and_shown() -> None:
+    pictures = list((ROOT / "docs" / "pictures").iterdir())
+    shown = "".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    assert pictures and all(f"pictures/{path.name})" in shown for path in pictures)
+    assert all(path.stat().st_size < 150_000 for path in pictures)
