@@ -116,7 +116,7 @@ class _Job:
             slots = None if job.has_started or job.has_ended else flink.slots()
             if slots and not slots.free:
                 self._waited += since
-                text = f"waits for slots: {slots.text} ({flink.url})"
+                text = f"no task runs yet: {slots.text} ({flink.url})"
         if text and text != self._last and now - self._told > TELL_SECONDS:
             self._last, self._told = text, now
             note(f"the job {self._name}: {text}")

@@ -5,7 +5,9 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+import sysconfig
+import venv
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +41,26 @@ class Cluster:
 
     network: Pods
     runner: str
-    job_server: str
-    """Host and port of Beam's job server."""
+    server: Pod
+    """Beam's job server."""
     workers: list[Pod]
     page: str
     """URL of the REST API."""
+    busy: Callable[[], bool]
+    """Whether any task runs."""
+    start_worker: Callable[[Pod], None]
+    start_server: Callable[[Pod], None]
+
+    @property
+    def job_server(self) -> str:
+        """Host and port of Beam's job server."""
+        return f"{self.server.address}:8099"
+
+    def lose_worker(self, number: int) -> None:
+        """Kills everything in a worker's pod, and starts another one in its place."""
+        lost = self.workers[number % len(self.workers)]
+        lost.kill()
+        self.start_worker(lost)
 
     def section(self, *folders: Path) -> str:
         """The lines of a pipeline file, with folders that workers see."""
@@ -57,9 +74,6 @@ class Cluster:
             f"  volumes: [{', '.join(map(str, folders))}]\n{of_runner[self.runner]}"
         )
 
-    def get(self, path: str) -> Json:
-        return httpx.get(f"{self.page}/{path}", timeout=60).json()
-
 
 @contextmanager
 def flink(folder: Path, workers: int = 2) -> Iterator[Cluster]:
@@ -70,26 +84,30 @@ def flink(folder: Path, workers: int = 2) -> Iterator[Cluster]:
         manager = network.add("hubline-flink-rest")
         manager.start("jobmanager", _flink(folder, spec, manager, manager, is_worker=False), _ON_JAVA_17)
         _await(manager, "jobmanager", 8081)
+        page = f"http://{manager.address}:8081"
+
+        def busy() -> bool:
+            return any(job["tasks"]["running"] for job in _get(f"{page}/jobs/overview")["jobs"])
+
+        def start_worker(pod: Pod) -> None:
+            pod.start("taskmanager", _flink(folder, spec, pod, manager, is_worker=True), _ON_JAVA_17)
+            _start(pod, spec["taskManager"]["podTemplate"], "worker-pool")
+            _await(pod, "worker-pool", 50000)
+
+        def start_server(pod: Pod) -> None:
+            _start(pod, named(objects, "Deployment", "hubline-flink-jobs"), "job-server")
+            _await(pod, "job-server", 8099)
+
         found = [network.add() for _ in range(workers)]
         for pod in found:
-            start_flink_worker(folder, pod, manager)
+            start_worker(pod)
         server = network.add("hubline-flink-jobs")
-        _start(server, named(objects, "Deployment", "hubline-flink-jobs"), "job-server")
-        _await(server, "job-server", 8099)
-        cluster = Cluster(network, "FlinkRunner", f"{server.address}:8099", found, f"http://{manager.address}:8081")
+        start_server(server)
         until = monotonic() + 120
-        while cluster.get("overview")["slots-total"] < workers:
+        while _get(f"{page}/overview")["slots-total"] < workers:
             assert monotonic() < until, found[0].log("taskmanager").read_text()
             sleep(0.2)
-        yield cluster
-
-
-def start_flink_worker(folder: Path, pod: Pod, manager: Pod) -> None:
-    """Starts a TaskManager and the worker pool beside it."""
-    spec = named(kustomized(DEPLOY / "flink"), "FlinkDeployment", "hubline-flink")["spec"]
-    pod.start("taskmanager", _flink(folder, spec, pod, manager, is_worker=True), _ON_JAVA_17)
-    _start(pod, spec["taskManager"]["podTemplate"], "worker-pool")
-    _await(pod, "worker-pool", 50000)
+        yield Cluster(network, "FlinkRunner", server, found, page, busy, start_worker, start_server)
 
 
 @contextmanager
@@ -100,15 +118,48 @@ def spark(folder: Path, workers: int = 2) -> Iterator[Cluster]:
         master = network.add("hubline-spark-master")
         _start(master, named(objects, "Deployment", "hubline-spark-master"), "master")
         _await(master, "master", 7077)
-        found = [network.add() for _ in range(workers)]
-        for pod in found:
+
+        def start_worker(pod: Pod) -> None:
             for name in ("worker", "worker-pool"):
                 _start(pod, named(objects, "Deployment", "hubline-spark-worker"), name)
             _await(pod, "worker-pool", 50000)
+
+        def start_server(pod: Pod) -> None:
+            _start(pod, named(objects, "Deployment", "hubline-spark-jobs"), "job-server")
+            _await(pod, "job-server", 8099)
+
+        found = [network.add() for _ in range(workers)]
+        for pod in found:
+            start_worker(pod)
         server = network.add("hubline-spark-jobs")
-        _start(server, named(objects, "Deployment", "hubline-spark-jobs"), "job-server")
-        _await(server, "job-server", 8099)
-        yield Cluster(network, "SparkRunner", f"{server.address}:8099", found, f"http://{master.address}:8080")
+        start_server(server)
+        driver = f"http://{server.address}:4040/api/v1/applications"
+
+        def busy() -> bool:
+            try:
+                return any(_get(f"{driver}/{each['id']}/stages?status=active") for each in _get(driver))
+            except (httpx.HTTPError, ValueError):  # while no job runs, there is no driver
+                return False
+
+        page = f"http://{master.address}:8080"
+        yield Cluster(network, "SparkRunner", server, found, page, busy, start_worker, start_server)
+
+
+def start_pool_without_hubline(pod: Pod, port: int) -> None:
+    """Starts Beam's own worker pool beside a worker, with a Python that has everything but Hubline."""
+    home = pod.folder / f"{pod.name}-python"
+    venv.create(home, with_pip=False)
+    (packages,) = home.glob("lib/python*/site-packages")
+    # Of a path in a .pth file, Python reads no further .pth files, such as that of Hubline's editable installation.
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
+    command = ["env", "-C", "/", f"{home}/bin/python", "-m", "apache_beam.runners.worker.worker_pool_main"]
+    env = {"PATH": f"{home}/bin:{os.defpath}", "PYTHONPATH": "", "TF_USE_LEGACY_KERAS": "1"}
+    pod.start("other-pool", [*command, f"--service_port={port}"], env)
+    _await(pod, "other-pool", port)
+
+
+def _get(url: str) -> Any:
+    return httpx.get(url, timeout=60).json()
 
 
 def _start(pod: Pod, manifest: Json, name: str) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import gethostname
 
-_NETWORK = "10.77.0"
+_NETWORK = f"10.77.{os.getpid() % 256}"
+"""Another one in each process, as two may have pods at the same time."""
 
 
 @dataclass

@@ -134,7 +134,7 @@ def test_a_full_engine_is_waited_for(caplog: pytest.LogCaptureFixture, monkeypat
         with pytest.raises(RunError, match="no worker answered within 0 s"):
             ask_a_worker(engine(jobs.port, flink_master=rest.address), Places())
     assert rest.free == 1, "the time without slots doesn't count"
-    assert f"waits for slots: 0 of 2 slots free, 1 TaskManagers (http://{rest.address})" in caplog.text
+    assert f"no task runs yet: 0 of 2 slots free, 1 TaskManagers (http://{rest.address})" in caplog.text
     assert rest.cancelled == [jobs.names[0]]
 
 
