@@ -81,6 +81,8 @@ class Manifest(Section):
     """Columns of images."""
     masks: tuple[str, ...] = ()
     """Columns of encoded masks."""
+    sounds: tuple[str, ...] = ()
+    """Columns of encoded sounds."""
     quarantined: int = 0
     """Number of quarantined records."""
 

@@ -87,8 +87,8 @@ class InferFile(Section):
     data: DataToInfer
     """Records to predict on."""
     features: FeaturesToInfer = {}
-    """Inputs of the hub module, by name: images, clips, and texts without a bag. Leave this out for a pushed model,
-    which has its own features."""
+    """Inputs of the hub module, by name: images, clips, sounds, numbers, and texts without a bag. Leave this out for a
+    pushed model, which has its own features."""
     hubs: Hubs = {}
     """The TensorFlow Hub module to predict with, under a name of your choice."""
     model: PushedModel | None = None

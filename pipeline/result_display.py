@@ -13,7 +13,13 @@ from rich.table import Table
 from hubline.artifacts.decision import Decision
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.result import Result
-from hubline.preprocessing.feature_columns import clip_columns, image_columns, input_columns, stored_pixels
+from hubline.preprocessing.feature_columns import (
+    clip_columns,
+    image_columns,
+    input_columns,
+    sound_columns,
+    stored_pixels,
+)
 from hubline.report.contents import PAGE
 
 _SHOWN_COLUMNS = 3
@@ -104,6 +110,7 @@ def example_inputs(file: PipelineFile) -> str:
     if columns == image_columns(file.features) and len(columns) == 1 and not clips and not pixels:
         return "IMAGE…"
     values = {column: '[{"b64": "…"}, …]' if column in clips else "…" for column in columns[:_SHOWN_COLUMNS]}
+    values |= {column: '{"b64": "…"}' for column in sound_columns(file.features) if column in values}
     values |= {
         column: '{"b64": "…"}' if values and stored.kind == "raw" else "[…]" for column, stored in pixels.items()
     }

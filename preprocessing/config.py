@@ -7,11 +7,13 @@ from pydantic import AfterValidator, Field, ValidationError, ValidatorFunctionWr
 from pydantic_core import InitErrorDetails
 
 from hubline.core.config_errors import raise_placed
-from hubline.preprocessing.feature_columns import images, refers_to_feature
+from hubline.preprocessing.feature_columns import encoded_features, refers_to_feature
+from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.preprocessing.kinds.bucketized import BucketizedFeature
 from hubline.preprocessing.kinds.categorical import CategoricalFeature, VocabularyFile
 from hubline.preprocessing.kinds.crossed import CrossedFeature
-from hubline.preprocessing.kinds.image import ImageFeature, ImageKind, InferenceImageFeature
+from hubline.preprocessing.kinds.encoded import EncodedKind
+from hubline.preprocessing.kinds.image import ImageFeature, InferenceImageFeature
 from hubline.preprocessing.kinds.kind import CategoryKind
 from hubline.preprocessing.kinds.numeric import NumberKind, NumericFeature
 from hubline.preprocessing.kinds.sequence import SequenceFeature
@@ -27,6 +29,7 @@ from hubline.preprocessing.labels.regression import RegressionLabel
 
 _Other = (
     VideoFeature
+    | AudioFeature
     | NumericFeature
     | SequenceFeature
     | BucketizedFeature
@@ -71,7 +74,7 @@ def _fault(name: str, features: dict[str, Feature]) -> str | None:
             fault = _column_fault(name, read, features)
             if fault:
                 return fault
-        elif isinstance(feature, ImageKind | TextFeature):
+        elif isinstance(feature, EncodedKind | TextFeature):
             return f"'{name}' is made from a column, and '{read}' is a feature; call that feature something else"
         elif not isinstance(features[read], CategoryKind) or isinstance(features[read], TextFeature):
             return f"'{name}' is made from the feature '{read}', which has no categories; name a column instead"
@@ -86,15 +89,15 @@ def _column_fault(name: str, column: str, features: dict[str, Feature]) -> str |
         return f"'{name}' crosses the number '{column}'; cross a bucketized feature that is made from it"
     kinds = {feature.kind for feature in _of_column(column, features)}
     if others := kinds - {features[name].kind}:
-        held = "clips" if "video" in others else "images"
-        return f"'{name}' is {features[name].kind}, and the column '{column}' holds {held}"
+        held = next(feature.what for feature in _of_column(column, features) if feature.kind in others)
+        return f"'{name}' is {features[name].kind}, and the column '{column}' holds {held}s"
     if len({feature.decode for feature in _of_column(column, features) if isinstance(feature, ImageFeature)}) > 1:
         return f"the images of the column '{column}' are decoded in different ways; give its features the same decode"
     return None
 
 
-def _of_column(column: str, features: dict[str, Feature]) -> list[ImageKind]:
-    return [feature for name, feature in images(features).items() if column == (feature.column or name)]
+def _of_column(column: str, features: dict[str, Feature]) -> list[EncodedKind]:
+    return [feature for name, feature in encoded_features(features).items() if column == (feature.column or name)]
 
 
 def _comes_back(at: str, to: str, features: dict[str, Feature], seen: frozenset[str]) -> bool:

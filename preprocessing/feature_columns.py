@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import count
 
+from hubline.preprocessing.kinds.audio import AudioFeature
+from hubline.preprocessing.kinds.encoded import EncodedKind
 from hubline.preprocessing.kinds.image import ImageFeature, ImageKind
 from hubline.preprocessing.kinds.kind import FeatureKind
 from hubline.preprocessing.kinds.stored_pixels import Stored
@@ -64,6 +66,21 @@ def input_columns(features: Mapping[str, FeatureKind], only: Iterable[str] | Non
 def takes_lists(column: str, features: Mapping[str, FeatureKind]) -> bool:
     """Whether any feature uses more than the first value of a raw column."""
     return any(feature.takes_lists for name, feature in features.items() if column in columns_of(name, features))
+
+
+def encoded_features(features: Mapping[str, FeatureKind]) -> dict[str, EncodedKind]:
+    """The features whose columns hold encoded files: images, clips and sounds."""
+    return {name: feature for name, feature in features.items() if isinstance(feature, EncodedKind)}
+
+
+def encoded_columns(features: Mapping[str, FeatureKind]) -> list[str]:
+    """The distinct raw columns of encoded files."""
+    return input_columns(features, encoded_features(features))
+
+
+def sound_columns(features: Mapping[str, FeatureKind]) -> list[str]:
+    """The distinct raw columns of sounds."""
+    return input_columns(features, [name for name, feature in features.items() if isinstance(feature, AudioFeature)])
 
 
 def images(features: Mapping[str, FeatureKind]) -> dict[str, ImageKind]:

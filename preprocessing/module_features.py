@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import Field
 
+from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.preprocessing.kinds.image import ImageFeature, InferenceImageFeature
 from hubline.preprocessing.kinds.kind import FeatureKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # mypy would not accept a dict of some kinds as a dict of all
     ModuleFeatures: TypeAlias = Features
     ModuleFeaturesToInfer: TypeAlias = Features
 else:
-    _Other = VideoFeature | TextFeature | NumericFeature
+    _Other = VideoFeature | AudioFeature | TextFeature | NumericFeature
     ModuleFeatures = dict[str, Annotated[ImageFeature | _Other, Field(discriminator="kind")]]
     ModuleFeaturesToInfer = dict[str, Annotated[InferenceImageFeature | _Other, Field(discriminator="kind")]]
     """The same for `task: infer`, where images may keep their own size."""

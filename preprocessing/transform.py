@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from hubline.preprocessing.analysis import Analyzer
 from hubline.preprocessing.columns import present
-from hubline.preprocessing.feature_columns import image_columns, input_columns, refers_to_feature
+from hubline.preprocessing.feature_columns import encoded_columns, input_columns, refers_to_feature
 from hubline.preprocessing.kinds.kind import TransformContext, Values
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def raw_columns(features: Features, label: Label) -> list[str]:
-    """The distinct columns that `preprocessing_fn` reads: all columns of features and label except images."""
+    """The distinct columns that `preprocessing_fn` reads: all columns of features and label except encoded files."""
     columns = dict.fromkeys([*input_columns(features), *label.columns])
-    return [column for column in columns if column not in image_columns(features)]
+    return [column for column in columns if column not in encoded_columns(features)]
 
 
 def preprocessing_fn(

@@ -10,7 +10,7 @@ from hubline.core.errors import DataError
 from hubline.core.shard_dataset import read_decodable, read_records
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features
-from hubline.preprocessing.feature_columns import image_columns, images, input_columns
+from hubline.preprocessing.feature_columns import encoded_columns, encoded_features, input_columns
 from hubline.trainer import inputs, randomness
 from hubline.trainer.augment_hub import modules_by_feature
 from hubline.trainer.caches import Cache, place_of, transforms_once
@@ -139,10 +139,10 @@ def parse_of(
 
 
 def _tabular(job: Job, phase: Phase) -> Features:
-    """The features that the model or its modules read in a phase, without images."""
+    """The features that the model or its modules read in a phase, without images and sounds."""
     own = model_inputs(job.features, job.hubs, job.backbones)
     taken = own | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
-    return {name: feature for name, feature in taken.items() if name not in images(job.features)}
+    return {name: feature for name, feature in taken.items() if name not in encoded_features(job.features)}
 
 
 def kept_vectors(job: Job) -> Iterator[dict[str, tf.Tensor]]:
@@ -259,7 +259,7 @@ def _pictures(
     records = _known(job, transform, split, complete(decodable, split.count))
     part = TRAINING.of(job.label.kind)
     boxes, mask = part.boxes(job.label, job.label_spec), part.mask(job.label, job.label_spec)
-    spec = parsing_spec(job.schema, [*image_columns(job.features), *job.label.masks])
+    spec = parsing_spec(job.schema, [*encoded_columns(job.features), *job.label.masks])
     examples = inputs.pictures(records, job.features, spec, boxes, mask)
     seed, shuffle = job.training.seed, split is job.train and epoch is not None
     of_examples = _examples(skipped, job.training.batch_size)

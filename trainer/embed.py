@@ -16,7 +16,7 @@ from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.columns import ParsingSpec, one_each
 from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.examples import drop, encode
-from hubline.preprocessing.feature_columns import image_columns, images, input_columns
+from hubline.preprocessing.feature_columns import encoded_columns, encoded_features, input_columns
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.preprocessing.module_features import ModuleFeatures, needs_statistics
@@ -203,8 +203,8 @@ class Embedder:
 
     def _parse(self, serialized: tf.Tensor) -> Tensors:
         """Parses serialized records, [batch], into `row`, `inputs` by feature and, if there is one, `mask`."""
-        payload = [*image_columns(self._features), *(self._mask.masks if self._mask else ())]
-        known = {**images(self._features), **self._of_statistics}
+        payload = [*encoded_columns(self._features), *(self._mask.masks if self._mask else ())]
+        known = {**encoded_features(self._features), **self._of_statistics}
         others = {name: feature for name, feature in self._features.items() if name not in known}
         parsed = tf.io.parse_example(serialized, self._spec)
         inputs = encoded_images(self._features, parsed) | transformed(others, parsed, BeamAnalyzer())
@@ -222,10 +222,10 @@ class Embedder:
         return {name: made[name] for name in self._of_statistics}
 
     def _prepare(self, number: tf.Tensor, record: Tensors) -> Tensors:
-        """Decodes the images of a record.
+        """Decodes the images and sounds of a record.
 
         Raises:
-            tf.errors.InvalidArgumentError: if an image cannot be decoded, or the mask is invalid.
+            tf.errors.InvalidArgumentError: if one cannot be decoded, or the mask is invalid.
         """
         pixels = pixels_of_one(self._features, record["inputs"])
         if self._mask is not None:

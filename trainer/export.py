@@ -10,7 +10,7 @@ import tensorflow as tf
 from hubline.core import storage
 from hubline.preprocessing.columns import ParsingSpec, as_parsed
 from hubline.preprocessing.config import Features
-from hubline.preprocessing.feature_columns import image_columns, images, input_names
+from hubline.preprocessing.feature_columns import encoded_columns, images, input_names
 from hubline.trainer.adapters.tensorflow import is_resource, set_method_names
 from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import COLUMNS, HEAD, PREDICT, RECIPE, SERVING
@@ -81,7 +81,7 @@ class ServingModel(tf.Module):
         return {name: given[name] for name in self._parts.value.whole.input}
 
     def _transformed(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
-        pictures = image_columns(self._features)
+        pictures = encoded_columns(self._features)
         tabular = {column: values for column, values in parsed.items() if column not in pictures}
         return self._transform.value(tabular) if tabular else {}
 
@@ -144,7 +144,7 @@ class ServingModel(tf.Module):
     def _save_head(self, path: str, vectors: CachedVectors) -> None:
         on_vectors = self._parts.value.on_vectors
         assert on_vectors is not None  # without one there would be no vectors to keep
-        tabular = {column: spec for column, spec in self._spec.items() if column not in image_columns(self._features)}
+        tabular = {column: spec for column, spec in self._spec.items() if column not in encoded_columns(self._features)}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
         def serving_default(examples: tf.Tensor) -> Tensors:

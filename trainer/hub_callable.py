@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from hubline.core.errors import UserError
 from hubline.preprocessing.kinds import image
+from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.preprocessing.kinds.image import ImageKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.trainer.adapters.tensorflow import AutoTrackable
@@ -78,7 +79,7 @@ class HubCallable(AutoTrackable):
 
         Args:
             inputs: By feature: images as uint8 [batch, height, width, channels], clips as uint8 [batch, frames, height,
-                width, channels], numbers as float32 [batch, length], texts as string [batch].
+                width, channels], numbers and sounds as float32 [batch, length], texts as string [batch].
             training: Whether the module is being trained.
         """
         values = {name: _fed(feature, wanted, inputs[fed]) for name, (wanted, feature, fed) in self._feeds.items()}
@@ -177,7 +178,9 @@ def _fed(feature: Feature, wanted: Tensor, values: tf.Tensor) -> tf.Tensor:
     """Converts pixels for the module: scaled floats, integers, or an encoded image file. Numbers get their shape; texts
     become words or their number if the module takes these."""
     if isinstance(feature, NumericFeature):
-        return tf.cast(feature.as_module_input(values), wanted.dtype)
+        return feature.as_module_input(values, wanted.dtype)
+    if isinstance(feature, AudioFeature):
+        return tf.cast(values, wanted.dtype)
     if not isinstance(feature, ImageKind):
         how = way(wanted, feature)
         if how == "word counts":

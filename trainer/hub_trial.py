@@ -150,10 +150,13 @@ def pictures(shape: Sequence[int]) -> list[np.ndarray]:
     return [noise, black, np.full(shape, 255, np.uint8), one, two]
 
 
-def numbers(length: int) -> list[np.ndarray]:
-    """Normalized numbers: noise, zeros, ones, and other noise; each float32 [length]."""
+def numbers(length: int, are_whole: bool = False) -> list[np.ndarray]:
+    """Normalized numbers: noise, zeros, ones, and other noise; each float32 [length]. If they `are_whole`, small
+    integers from 0, which can be ids."""
     rng = np.random.default_rng(0)
     noise, other = (rng.normal(size=length).astype(np.float32) for _ in range(2))
+    if are_whole:
+        noise, other = (np.rint(np.abs(some)) for some in (noise, other))
     return [noise, np.zeros(length, np.float32), np.ones(length, np.float32), other]
 
 

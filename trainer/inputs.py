@@ -14,7 +14,7 @@ import tensorflow as tf
 from hubline.preprocessing import masks
 from hubline.preprocessing.columns import ParsingSpec, one_each
 from hubline.preprocessing.examples import drop
-from hubline.preprocessing.feature_columns import images
+from hubline.preprocessing.feature_columns import encoded_features, images
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.kind import Values
 from hubline.preprocessing.labels.label import LABEL
@@ -108,7 +108,7 @@ def pictures(
 
     Args:
         records: Serialized tf.Examples.
-        features: Only image features are read.
+        features: Only features of images and sounds are read.
         spec: Parsing spec of the columns of images and mask.
         boxes: Boxes to return as `BOX`, if any.
         mask: Label whose mask to return as `MASK`, if any.
@@ -124,9 +124,10 @@ def pictures(
 
 
 def encoded_images(features: Features, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
-    """The encoded images of each image feature, string [batch], from parsed columns; for clips the sampled frames,
+    """The encoded images and sounds of each feature, string [batch], from parsed columns; for clips the sampled frames,
     string [batch, frames]."""
-    return {name: feature.encoded(parsed[feature.column or name]) for name, feature in images(features).items()}
+    encoded = encoded_features(features)
+    return {name: feature.encoded(parsed[feature.column or name]) for name, feature in encoded.items()}
 
 
 def decoded(
@@ -247,19 +248,19 @@ def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
 
 
 def pixels_of_one(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
-    """Decodes the images of one example into model inputs without a batch dimension."""
-    return {name: feature.decoded(encoded[name]) for name, feature in images(features).items()}
+    """Decodes the images and sounds of one example into model inputs without a batch dimension."""
+    return {name: feature.decoded(encoded[name]) for name, feature in encoded_features(features).items()}
 
 
 def pixels_of_batch(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
-    """Decodes the images of a batch into model inputs of shape [batch, ...]."""
+    """Decodes the images and sounds of a batch into model inputs of shape [batch, ...]."""
     return {
-        name: tf.map_fn(feature.decoded, encoded[name], fn_output_signature=tf.TensorSpec(feature.shape, tf.uint8))
-        for name, feature in images(features).items()
+        name: tf.map_fn(feature.decoded, encoded[name], fn_output_signature=tf.TensorSpec(feature.shape, feature.dtype))
+        for name, feature in encoded_features(features).items()
     }
 
 
 def bytes_of_pixels(features: Features, mask: PixelsLabel | None = None) -> int:
-    """Bytes of one example's image pixels and mask."""
+    """Bytes of one example's decoded images, sounds and mask."""
     of_mask = math.prod(images(features)[mask.image].size) if mask else 0
-    return of_mask + sum(math.prod(feature.shape) for feature in images(features).values())
+    return of_mask + sum(feature.bytes_of_one for feature in encoded_features(features).values())

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.preprocessing.kinds.image import ImageKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.text import TextFeature
@@ -106,7 +107,7 @@ def _input_fault(name: str, wanted: Tensor, feature_name: str, feature: Feature)
         given = _given(feature, wanted.dtype)
         return (
             f"the module's input '{name}' takes {wanted}, but the feature '{feature_name}' gives {given}"
-            f"{_better_shape(wanted, feature) or _better_size(wanted, feature)}"
+            f"{_better_shape(wanted, feature) or _better_size(wanted, feature) or _better_length(wanted, feature)}"
         )
     if isinstance(feature, ImageKind) and feature.standardize and "float" not in wanted.dtype:
         what = "image files" if wanted.dtype == "string" else f"{wanted.dtype}, pixels from 0 to 255"
@@ -138,9 +139,12 @@ def _argument_fault(function: Function, name: str, value: Any, feeds: Mapping[st
 
 def _given(feature: Feature, wanted: str) -> Tensor:
     """What a feature provides to an input: images as pixels of the wanted dtype or as files, clips likewise per
-    frame; numbers as floats of the wanted dtype."""
+    frame; sounds as floats of the wanted dtype; numbers as floats, or as integers if they stay whole."""
     if isinstance(feature, NumericFeature):
-        return Tensor(dtype=wanted if is_floating(wanted) else "float32", shape=(None, *feature.module_shape))
+        fits = is_floating(wanted) or (_is_integer(wanted) and feature.may_be_whole)
+        return Tensor(dtype=wanted if fits else "float32", shape=(None, *feature.module_shape))
+    if isinstance(feature, AudioFeature):
+        return Tensor(dtype=wanted if is_floating(wanted) else "float32", shape=(None, *feature.shape))
     if not isinstance(feature, ImageKind):
         return Tensor(dtype="string", shape=(None,))
     if wanted == "string":
@@ -149,12 +153,19 @@ def _given(feature: Feature, wanted: str) -> Tensor:
     return Tensor(dtype=dtype, shape=(None, *feature.shape))
 
 
+def _is_integer(dtype: str) -> bool:
+    """Whether this is a dtype of integers."""
+    return is_number(dtype) and not is_floating(dtype) and dtype != "bool"
+
+
 def _better_shape(wanted: Tensor, feature: Feature) -> str:
     """Suggests the shape or length of a numeric feature that an input needs, as far as its shape tells."""
     if not isinstance(feature, NumericFeature) or not wanted.shape:
         return ""
-    if not is_floating(wanted.dtype):
-        return "; numeric features feed inputs of floats only"
+    if not is_floating(wanted.dtype) and not _is_integer(wanted.dtype):
+        return "; numeric features feed inputs of floats and integers"
+    if _is_integer(wanted.dtype) and not feature.may_be_whole:
+        return "; integers need missing: 0 or another integer, and no normalize"
     inner = tuple(size for size in wanted.shape[1:] if size is not None)
     if len(inner) < max(len(wanted.shape) - 1, 1):
         return ""
@@ -163,6 +174,16 @@ def _better_shape(wanted: Tensor, feature: Feature) -> str:
         [f"shape: {[*inner]}"] if len(inner) > 1 else []
     )
     return f"; give the feature {' and '.join(keys)}" if keys else ""
+
+
+def _better_length(wanted: Tensor, feature: Feature) -> str:
+    """Suggests the number of samples that an input needs, as far as its shape tells."""
+    if not isinstance(feature, AudioFeature) or not wanted.shape:
+        return ""
+    if not is_floating(wanted.dtype):
+        return "; sounds feed inputs of floats only"
+    fits_otherwise = len(wanted.shape) == 1 or (len(wanted.shape) == 2 and wanted.shape[0] in (None, 1))
+    return f"; give the feature samples: {wanted.shape[-1]}" if fits_otherwise and wanted.shape[-1] else ""
 
 
 def _better_size(wanted: Tensor, feature: Feature) -> str:

@@ -12,7 +12,7 @@ from hubline.core.errors import UserError
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_layer import HubLayer, features_of
 from hubline.trainer.hub_trial import TEXTS, TrialResult, numbers, numpy_of, pictures, try_outputs
-from hubline.trainer.module import output_name
+from hubline.trainer.module import is_floating, output_name
 from hubline.trainer.module_fit import fitting_function
 from hubline.trainer.saved_model_loader import LoadedModule
 
@@ -27,13 +27,15 @@ def try_rows(hub: Hub, module: LoadedModule, features: Features) -> TrialResult:
         UserError: if a used output doesn't have one row per example.
     """
     backbone = HubLayer(hub, module, features, "tried")
-    names = hub.outputs or (output_name(fitting_function(module.offer, hub, features), hub),)
+    function = fitting_function(module.offer, hub, features)
+    names = hub.outputs or (output_name(function, hub),)
+    whole = {fed for name, fed in function.feeds(hub).items() if not is_floating(function.inputs[name].dtype)}
     specs = {
         name: spec
         for feature, kind in features_of(hub, features).items()
         for name, spec in kind.inputs(feature).items()
     }
-    probes = {name: _probes(spec) for name, spec in specs.items()}
+    probes = {name: _probes(spec, name in whole) for name, spec in specs.items()}
 
     def ask(numbers: Sequence[int]) -> Mapping[str, np.ndarray]:
         given = backbone({name: tf.constant([some[number] for number in numbers]) for name, some in probes.items()})
@@ -59,9 +61,9 @@ def _dependent(tried: TrialResult) -> list[str]:
     ]
 
 
-def _probes(spec: tf.TensorSpec) -> Sequence[np.ndarray] | Sequence[str]:
-    """Images, numbers or texts, depending on the input."""
+def _probes(spec: tf.TensorSpec, are_whole: bool) -> Sequence[np.ndarray] | Sequence[str]:
+    """Images, numbers or texts, depending on the input; integers where a module takes them."""
     if spec.dtype == tf.string:
         return TEXTS
     shape = spec.shape[1:].as_list()
-    return numbers(*shape) if spec.dtype.is_floating else pictures(shape)
+    return numbers(shape[0], are_whole) if spec.dtype.is_floating else pictures(shape)

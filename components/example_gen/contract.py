@@ -15,6 +15,7 @@ from hubline.components.example_gen.rules.images import ClipRule, ImageRule, Mas
 from hubline.components.example_gen.rules.numbers import NumberRule
 from hubline.components.example_gen.rules.pixels import pixel_rule
 from hubline.components.example_gen.rules.rule import Rule
+from hubline.components.example_gen.rules.sounds import SoundRule
 from hubline.components.example_gen.rules.weights import WeightRule
 from hubline.core.config_base import Section
 from hubline.core.errors import DataError
@@ -41,6 +42,8 @@ class Contract(Section):
     """The image columns that hold pixels rather than encoded images, with how they do."""
     clips: tuple[str, ...] = ()
     """The image columns that hold the frames of a clip; at least one frame each."""
+    sounds: tuple[str, ...] = ()
+    """Columns of encoded sounds."""
     masks: tuple[str, ...] = ()
     """Columns of encoded masks."""
     label: str | None = None
@@ -73,6 +76,7 @@ class Contract(Section):
     def rules(self) -> tuple[Rule, ...]:
         """The table of rules. The first rule that a record breaks describes its fault."""
         rules = [self._image_rule(name) for name in self.images]
+        rules += [SoundRule(name) for name in self.sounds]
         rules += [MaskRule(name) for name in self.masks]
         rules += [NumberRule(name, self.positive, self.indicators) for name in self.numbers]
         if self.weight:

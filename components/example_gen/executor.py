@@ -68,6 +68,7 @@ class Executor(SpreadingExecutor):
             shards=tuple(chain.from_iterable(in_order(lambda result: _linked(result, artifact), results))),
             images=contract.images,
             masks=contract.masks,
+            sounds=contract.sounds,
             quarantined=quarantined_records,
         )
         refuse_empty(manifest, split, results, selection.where)

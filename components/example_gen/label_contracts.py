@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hubline.preprocessing.config import Features, Label
-from hubline.preprocessing.feature_columns import clip_columns, image_columns, stored_pixels
+from hubline.preprocessing.feature_columns import clip_columns, image_columns, sound_columns, stored_pixels
 from hubline.preprocessing.labels.binary import BinaryLabel
 from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
 from hubline.preprocessing.labels.classes import ClassLabel
@@ -67,4 +67,6 @@ def contract_of(features: Features, label: Label | None, weight: str | None = No
     images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
     of_label = CONTRACTS.of(label.kind)(label) if label else {}
     pixels = tuple(sorted(stored_pixels(features).items()))
-    return Contract.model_validate({"images": images, "clips": clips, "pixels": pixels, "weight": weight, **of_label})
+    sounds = tuple(sorted(sound_columns(features)))
+    given = {"images": images, "clips": clips, "pixels": pixels, "sounds": sounds, "weight": weight}
+    return Contract.model_validate(given | of_label)

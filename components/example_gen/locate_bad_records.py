@@ -10,7 +10,7 @@ from hubline.components.example_gen.records import columns_of, values_of
 from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.tfrecord_recovery import salvage
 from hubline.preprocessing.encoded_images import shape_of
-from hubline.preprocessing.feature_columns import images
+from hubline.preprocessing.feature_columns import encoded_features
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.preprocessing.masks import fault as mask_fault
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def undecodable(
     path: str, features: Features, mask: PixelsLabel | None = None, passed_over: Container[int] = ()
 ) -> Iterator[QuarantinedRecord]:
-    """Finds records with undecodable images or frames, or invalid masks, and the reasons.
+    """Finds records with undecodable images, frames or sounds, or invalid masks, and the reasons.
 
     Reads the file record by record, as it is used for error messages only. Skips damaged records.
 
@@ -31,7 +31,7 @@ def undecodable(
         mask: The label whose masks to check, if any.
         passed_over: Numbers of records already quarantined, which may lack any column.
     """
-    pictures = images(features)
+    pictures = encoded_features(features)
     # As a graph function, because errors in eager loops contain more than the cause.
     decode = {name: tf.function(feature.decoded) for name, feature in pictures.items()}
 
@@ -47,8 +47,7 @@ def undecodable(
                 if values:
                     decode[name](feature.encoded_one(values))
             except tf.errors.InvalidArgumentError as error:
-                what = "clip" if feature.kind == "video" else "image"
-                return f"its {what} '{column}' does not decode: {tensorflow_reason(error)}"
+                return f"its {feature.what} '{column}' does not decode: {tensorflow_reason(error)}"
         if mask is None:
             return None
         (encoded,), feature = columns[mask.column].bytes_list.value, pictures[mask.image]

@@ -49,7 +49,7 @@ class Checks(Section):
     uses: tuple[ColumnUse, ...]
     """Columns of features and label."""
     images: tuple[str, ...]
-    """The columns that hold encoded images or masks."""
+    """The columns that hold encoded images, sounds or masks."""
     sliced: tuple[str, ...]
     """Columns used for slices."""
     drift: Drift | None = None
@@ -105,7 +105,7 @@ def _not_there(checks: Checks, known: Sequence[str]) -> Iterator[Finding]:
     for by, columns in named.items():
         for column in columns:
             if column in checks.images:
-                yield Finding(column=column, what=f"{by}, but the column contains images", stops=True)
+                yield Finding(column=column, what=f"{by}, but the column contains encoded files", stops=True)
             elif column not in known:
                 yield Finding(column=column, what=f"{by}, but {_absent(column, legible)}", stops=True)
 

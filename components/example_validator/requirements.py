@@ -7,7 +7,7 @@ from hubline.components.config.drift import Drift
 from hubline.components.config.evaluation import Evaluation
 from hubline.components.example_validator.checks import Checks, ColumnUse
 from hubline.preprocessing.config import Features, Label
-from hubline.preprocessing.feature_columns import image_columns, refers_to_feature
+from hubline.preprocessing.feature_columns import encoded_columns, refers_to_feature
 
 
 def checks_of(
@@ -16,7 +16,7 @@ def checks_of(
     """Collects the requirements from the sections of a pipeline file."""
     return Checks(
         uses=(*uses_of(features), *_uses_of_label(label), *_uses_of_weight(sample_weight)),
-        images=tuple(sorted({*image_columns(features), *label.masks})),
+        images=tuple(sorted({*encoded_columns(features), *label.masks})),
         sliced=tuple(evaluation.sliced_by),
         drift=(data.drift or Drift()) if data.baseline else None,
     )

@@ -8,10 +8,12 @@ import tensorflow as tf
 
 from hubline.components.predictor.input_binding import BoundFunction, InputBinding
 from hubline.components.predictor.pictures import png
+from hubline.preprocessing.encoded_sounds import trial_sounds
+from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.hub_trial import TEXTS, Takes, TrialResult, numpy_of, pictures, try_outputs
-from hubline.trainer.module import signature_name
+from hubline.trainer.hub_trial import TEXTS, Takes, TrialResult, numbers, numpy_of, pictures, try_outputs
+from hubline.trainer.module import is_floating, signature_name
 from hubline.trainer.saved_model_loader import LoadedModule
 
 _SMALL, _LARGE = (96, 128), (384, 512)
@@ -31,15 +33,16 @@ class HubCall:
         self._call = call
         self._run = partial(module.run, signature_name(module.offer, hub), call.function)
         self._fed: Mapping[str, Callable] = {
-            name: tf.function(feed.fed, input_signature=[feed.column_spec]) for name, feed in call.feeds.items()
+            name: tf.function(feed.fed, input_signature=None if feed.is_of_numbers else [feed.column_spec])
+            for name, feed in call.feeds.items()
         }
 
     def __call__(self, given: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
         """The outputs for a batch.
 
         Args:
-            given: By column, encoded images and texts, string [batch], or frames, string [batch, n]; for a generator,
-                latent vectors by input.
+            given: By column, encoded images, sounds and texts, string [batch], frames, string [batch, n], or numbers,
+                float32 or int64 [batch, n]; for a generator, latent vectors by input.
         """
         fed = {name: fed(given[self._call.feeds[name].column]) for name, fed in self._fed.items()}
         latent = self._call.latent
@@ -86,6 +89,10 @@ def _probes(feed: InputBinding, are_texts: bool, size: tuple[int, int]) -> list:
         size: Height and width of images for inputs without a fixed size.
     """
     image = feed.image
+    if isinstance(feed.values, NumericFeature):
+        return numbers(feed.values.length, are_whole=not is_floating(feed.takes.dtype))
+    if feed.values is not None:
+        return trial_sounds(feed.values.sample_rate, feed.values.length)
     if isinstance(image, VideoFeature):
         return [[png(frame) for frame in clip] for clip in pictures([image.frames, *image.size, 3])]
     if image is None and are_texts:

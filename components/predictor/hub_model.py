@@ -1,6 +1,7 @@
 """Predicts with a hub module: a classifier, a detector, a generator, or anything that takes images, texts or a
 vector."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -139,7 +140,8 @@ class HubModel(Model):
             )
         columns = input_binding.columns(call.feeds.values())
         if input_type == "image" and (
-            len(columns) != 1 or any(feed.is_text or feed.is_clip for feed in call.feeds.values())
+            len(columns) != 1
+            or any(feed.is_text or feed.is_clip or feed.values is not None for feed in call.feeds.values())
         ):
             raise UserError(
                 f"the module takes {call.takes}; pass TFRecords or JSON with the columns {', '.join(columns)}"
@@ -159,14 +161,16 @@ class HubModel(Model):
         return [self._answer(row, image) for row, image in zip(rows, images, strict=True)]
 
     def _given(self, input_type: InputType, items: Sequence[Item]) -> Mapping[str, tf.Tensor]:
-        """Encoded images and texts by column, string [batch], or frames, string [batch, n]."""
+        """By column: encoded files and texts, string [batch]; frames, string [batch, n]; numbers [batch, n]."""
         columns, data = input_binding.columns(self._call.feeds.values()), [item.data for item in items]
         if input_type == "image":
             return {columns[0]: tf.constant(data)}
         if input_type == "example":
             return self._parsed(data)
         for item in items:
-            missing = [column for column in columns if item.data.get(column) is None]
+            missing = [
+                column for column in columns if item.data.get(column) is None and self._specs[column].dtype == tf.string
+            ]
             if missing:
                 raise DataError(
                     f"{item.input}: record {item.record}: no column '{missing[0]}'; its columns are: "
@@ -174,7 +178,7 @@ class HubModel(Model):
                 )
         names = input_names(columns)
         takes = {names[column]: self._specs[column] for column in columns}
-        records = [{column: record[column] for column in columns} for record in data]
+        records = [{column: record.get(column) for column in columns} for record in data]
         try:
             found = columns_of(items[0].input, records, takes, [item.record or 0 for item in items], names)
         except UserError as error:
@@ -182,15 +186,18 @@ class HubModel(Model):
         return {column: found[names[column]] for column in columns}
 
     def _parsed(self, records: Sequence[bytes]) -> Mapping[str, tf.Tensor]:
-        lists = {column for column, spec in self._specs.items() if spec.shape.rank == 2}
+        texts = {column: spec for column, spec in self._specs.items() if spec.dtype == tf.string}
+        lists = {column for column, spec in texts.items() if spec.shape.rank == 2}
+        serialized = flattened(tf.constant(records))
         parsed = tf.io.parse_example(
-            flattened(tf.constant(records)),
+            serialized,
             {
                 column: tf.io.VarLenFeature(tf.string) if column in lists else tf.io.FixedLenFeature([], tf.string)
-                for column in self._specs
+                for column in texts
             },
         )
-        return parsed | {column: tf.sparse.to_dense(parsed[column], "") for column in lists}
+        numbers = {column: _numbers(serialized, column) for column in self._specs.keys() - texts.keys()}
+        return parsed | {column: tf.sparse.to_dense(parsed[column], "") for column in lists} | numbers
 
     def _drawn(self, items: Sequence[Item]) -> tf.Tensor:
         """A latent vector for each item, determined by the seed and the item's number alone."""
@@ -263,3 +270,14 @@ def _pixels(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
     low, high = value_range
     shares = np.nan_to_num((values.astype(np.float32) - low) / (high - low))
     return np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+
+
+def _numbers(serialized: tf.Tensor, column: str) -> tf.Tensor:
+    """A column of numbers, float32 [batch, n] or int64, as the records hold them; shorter lists are padded with what
+    stands for a missing number."""
+    try:
+        parsed = tf.io.parse_example(serialized, {column: tf.io.VarLenFeature(tf.float32)})
+        return tf.sparse.to_dense(parsed[column], math.nan)
+    except tf.errors.InvalidArgumentError:  # they are integers
+        parsed = tf.io.parse_example(serialized, {column: tf.io.VarLenFeature(tf.int64)})
+        return tf.sparse.to_dense(parsed[column], tf.int64.min)

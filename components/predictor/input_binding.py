@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from hubline.core.errors import UserError
+from hubline.preprocessing.analysis import BeamAnalyzer
+from hubline.preprocessing.columns import as_parsed
+from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.preprocessing.kinds.image import InferenceImageFeature, in_own_size, scaled
+from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.video import VideoFeature
+from hubline.preprocessing.transform import transformed
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.inputs import pixels_of_batch
 from hubline.trainer.module import Function, Module, Tensor, as_tensor, is_number
@@ -28,16 +33,23 @@ IMAGE, CLIP, TEXT = "image", "frames", "text"
 
 @dataclass(frozen=True)
 class InputBinding:
-    """Binds a column of images, clips or texts to an input."""
+    """Binds a column of images, clips, sounds, numbers or texts to an input."""
 
     takes: Tensor
     column: str
     image: InferenceImageFeature | VideoFeature | None = None
-    """How to decode images and clips; None for texts."""
+    """How to decode images and clips; None for other columns."""
+    values: AudioFeature | NumericFeature | None = None
+    """How to make numbers of sounds and of columns of numbers; None for other columns."""
 
     @property
     def is_text(self) -> bool:
         return self.takes.dtype == "string"
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether the column holds numbers."""
+        return isinstance(self.values, NumericFeature)
 
     @property
     def is_clip(self) -> bool:
@@ -47,13 +59,17 @@ class InputBinding:
     @property
     def column_spec(self) -> tf.TensorSpec:
         """Spec of `fed`'s argument: string [batch], or [batch, n] for clips, with shorter ones padded with empty
-        strings."""
+        strings; for numbers float32 [batch, n], padded with NaN; `fed` also takes int64, padded with
+        its smallest number."""
+        if self.is_of_numbers:
+            return tf.TensorSpec([None, None], tf.float32)
         return tf.TensorSpec([None, None] if self.is_clip else [None], tf.string)
 
     @property
     def has_batch(self) -> bool:
         """Whether the input has a batch dimension."""
-        of_one = 0 if self.is_text else 4 if self.is_clip else 3
+        shape_of_values = () if self.values is None else shape_of_numbers(self.values)
+        of_one = 0 if self.is_text else len(shape_of_values) if self.values else 4 if self.is_clip else 3
         return self.takes.shape is None or len(self.takes.shape) != of_one
 
     @property
@@ -69,7 +85,7 @@ class InputBinding:
         return self.has_batch and (self.takes.shape or ())[:1] == (1,)
 
     def fed(self, given: tf.Tensor) -> tf.Tensor:
-        """Converts encoded images, frames or texts to the module's input.
+        """Converts encoded images, frames, sounds, numbers or texts to the module's input.
 
         Args:
             given: As `column_spec`.
@@ -77,7 +93,15 @@ class InputBinding:
         Raises:
             tf.errors.InvalidArgumentError: if an image does not decode.
         """
-        values = given if self.image is None or self.is_text else self._pixels(self.image, given)
+        if isinstance(self.values, AudioFeature):
+            sound = tf.TensorSpec(self.values.shape, tf.float32)
+            values = tf.cast(tf.map_fn(self.values.decoded, given, fn_output_signature=sound), self.takes.dtype)
+        elif self.values is not None:
+            column = as_parsed(tf.io.VarLenFeature(given.dtype), given)
+            made = transformed({self.column: self.values}, {self.column: column}, BeamAnalyzer())
+            values = self.values.as_module_input(made[self.column], self.takes.dtype)
+        else:
+            values = given if self.image is None or self.is_text else self._pixels(self.image, given)
         return values if self.has_batch else values[0]
 
     def _pixels(self, image: InferenceImageFeature | VideoFeature, encoded: tf.Tensor) -> tf.Tensor:
@@ -137,10 +161,11 @@ def call_with(module: Module, hub: Hub, features: Features) -> BoundFunction:
         UserError: if the features don't fit, or the module is a generator.
     """
     functions = module.functions(hub)
-    if all(any(_is_vector(each, name) for name in _open_inputs(each, hub)) for each in functions):
+    takes_numbers = any(isinstance(features[fed], AudioFeature | NumericFeature) for fed in hub.inputs.values())
+    if not takes_numbers and all(any(_is_vector(each, name) for name in _open_inputs(each, hub)) for each in functions):
         raise UserError(
             f"the module takes {listed(functions[0].inputs)}: a vector of numbers, as generators do. task: infer "
-            f"supports images and texts; run a generator with "
+            f"supports numbers that a column holds; run a generator with "
             f"hubline predict --hub {shlex.quote(hub.handle)} --latent N"
         )
     function = fitting_function(module, hub, features)
@@ -163,7 +188,8 @@ def call_with(module: Module, hub: Hub, features: Features) -> BoundFunction:
             )
         if image is not None and image.size is None:
             image = image.model_copy(update={"size": _size(takes, "give the feature a size")})
-        feeds[name] = InputBinding(takes, column, image)
+        values = feature if isinstance(feature, AudioFeature | NumericFeature) else None
+        feeds[name] = InputBinding(takes, column, image, values)
     tensors = function.inputs.keys() & hub.arguments.keys()
     return BoundFunction(
         function, feeds, {name: as_tensor(hub.arguments[name], function.inputs[name]) for name in tensors}
@@ -206,6 +232,11 @@ def call_alone(
     if _is_vector(function, name):
         return BoundFunction(function, {}, latent=LatentInput(takes, name))
     raise UserError(f"the module takes {listed(function.inputs)}; supported are images, clips, texts and vectors")
+
+
+def shape_of_numbers(feature: AudioFeature | NumericFeature) -> tuple[int, ...]:
+    """Shape of one example's numbers as a module takes them."""
+    return feature.shape if isinstance(feature, AudioFeature) else feature.module_shape
 
 
 def _open_inputs(function: Function, hub: Hub) -> set[str]:

@@ -33,7 +33,7 @@ class Executor(StageExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         manifest = Manifest.read(examples.uri)
         code = content_digest(statistics_shard.__name__, "tensorflow-data-validation", "tfx-bsl")
-        describe = Description(opaque=(*manifest.images, *manifest.masks))
+        describe = Description(opaque=(*manifest.images, *manifest.masks, *manifest.sounds))
         recipe = describe.recipe(code)
         shards = []
         for file in _files(manifest):

@@ -12,7 +12,7 @@ from hubline.pipeline.looks.sample import Sample
 from hubline.preprocessing.column_type import ColumnType
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.expression import columns_of_condition
-from hubline.preprocessing.feature_columns import images
+from hubline.preprocessing.feature_columns import encoded_features
 from hubline.preprocessing.kinds.crossed import CrossedFeature
 
 _WORDS: dict[ColumnType, str] = {"int": "integers", "float": "floats", "bytes": "texts"}
@@ -84,10 +84,10 @@ def columns_that_may_be_absent(
 
 
 def _read(features: Features) -> Iterator[tuple[Location, ColumnUse]]:
-    """Raw columns of features, with where each is named. Images have looks of their own."""
+    """Raw columns of features, with where each is named. Images and sounds have looks of their own."""
     for use in uses_of(features):
         name = use.key.removeprefix("features.")
-        if name not in images(features):
+        if name not in encoded_features(features):
             yield _key_of(features, name), use
 
 

@@ -12,9 +12,11 @@ from hubline.components.example_gen.label_contracts import CONTRACTS
 from hubline.core.config_errors import Location, PlacedError
 from hubline.pipeline.diagnostics import nearest
 from hubline.pipeline.looks.sample import Sample
+from hubline.preprocessing import encoded_sounds
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.encoded_images import FORMATS, IMAGE_MAGIC
 from hubline.preprocessing.feature_columns import images, stored_pixels
+from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.preprocessing.kinds.stored_pixels import RawPixels
 from hubline.trainer.config.training import Training
 
@@ -32,6 +34,13 @@ def images_are_in_records(features: Features, sample: Sample) -> Iterator[Placed
         fault = _pixels_fault(pixels[column]) if column in pixels else _image_fault
         key = ("features", name, "from") if image.column else ("features", name)
         yield from _of_column(sample, key, column, image.kind, fault, is_list=image.kind == "video")
+
+
+def sounds_are_in_records(features: Features, sample: Sample) -> Iterator[PlacedError]:
+    sounds = {name: feature for name, feature in features.items() if isinstance(feature, AudioFeature)}
+    for name, sound in sounds.items() if sample.is_judged else ():
+        key = ("features", name, "from") if sound.column else ("features", name)
+        yield from _of_column(sample, key, sound.column or name, sound.what, _sound_fault)
 
 
 def the_label_is_in_records(label: Label | None, sample: Sample) -> Iterator[PlacedError]:
@@ -103,6 +112,12 @@ def _image_fault(column: Column) -> str | None:
         if not any(encoded.startswith(magic) for magic in IMAGE_MAGIC.values()):
             return f"is not {FORMATS}: it begins with {encoded[:8]!r}"
     return None
+
+
+def _sound_fault(column: Column) -> str | None:
+    if column.type != "bytes":
+        return f"holds {_numbers(column)}; it must be {encoded_sounds.WAV}"
+    return next(filter(None, map(encoded_sounds.format_fault, column.values)), None)
 
 
 def _pixels_fault(stored: Any) -> Fault:
@@ -181,5 +196,5 @@ def _short(text: str) -> str:
     return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
 
 
-LOOKS = (images_are_in_records, the_label_is_in_records)
+LOOKS = (images_are_in_records, sounds_are_in_records, the_label_is_in_records)
 LOOKS_TO_TRAIN = (weights_are_in_records,)

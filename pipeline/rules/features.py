@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from hubline.core.config_errors import PlacedError
 from hubline.preprocessing.config import Feature, Features
-from hubline.preprocessing.kinds.image import ImageFeature, ImageKind
+from hubline.preprocessing.kinds.encoded import EncodedKind
+from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.preprocessing.kinds.kind import CategoryKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.text import TextFeature
@@ -15,7 +16,7 @@ from hubline.trainer.config.model import Model
 
 def is_for_modules(feature: Feature) -> bool:
     """Whether a feature is an input of hub modules and backbones, rather than of the model's head."""
-    return isinstance(feature, ImageKind) or (isinstance(feature, TextFeature) and feature.bag is None)
+    return isinstance(feature, EncodedKind) or (isinstance(feature, TextFeature) and feature.bag is None)
 
 
 def can_feed_modules(feature: Feature) -> bool:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from hubline.components.config.predictions import Predictions, PushedModel
 from hubline.core.config_errors import PlacedError
-from hubline.pipeline.rules.features import described, is_for_modules
+from hubline.pipeline.rules.features import can_feed_modules, described
 from hubline.preprocessing.config import FeaturesToInfer
 from hubline.preprocessing.labels.classes import ClassLabel
+from hubline.preprocessing.module_features import needs_statistics
 from hubline.trainer.config.hubs import Hubs
 
 _NEEDS = "task: infer needs one hub module, or the model of a serving folder (model: {from: …})"
@@ -38,13 +39,24 @@ def the_hub_module_uses_every_feature(
     features: FeaturesToInfer, hubs: Hubs, model: PushedModel | None
 ) -> Iterator[PlacedError]:
     for name, feature in features.items():
-        if model is None and not is_for_modules(feature):
+        if model is None and not can_feed_modules(feature):
             yield (
                 ("features", name),
-                f"a hub module takes images, clips and texts as they are; '{name}' is {described(feature)}",
+                "a hub module takes images, clips, sounds, numbers and texts as they are; "
+                f"'{name}' is {described(feature)}",
             )
         elif any(hub.inputs for hub in hubs.values()) and not any(name in hub.inputs.values() for hub in hubs.values()):
             yield ("features", name), f"the hub module does not take '{name}'; name it in its inputs, or leave it out"
+
+
+def numbers_need_no_training_split(features: FeaturesToInfer, hubs: Hubs) -> Iterator[PlacedError]:
+    for name, feature in needs_statistics(features).items() if hubs else ():
+        key = "missing" if feature.missing in ("mean", "median") else "normalize"
+        mend = "missing: 0" if key == "missing" else "normalize: {mean: …, scale: …}"
+        yield (
+            ("features", name, key),
+            f"{key} depends on a training split, which task: infer doesn't have; set constants, such as {mend}",
+        )
 
 
 def predictions_of_a_model_have_their_own_form(
@@ -62,5 +74,6 @@ RULES = (
     one_model_predicts,
     the_hub_module_has_inputs,
     the_hub_module_uses_every_feature,
+    numbers_need_no_training_split,
     predictions_of_a_model_have_their_own_form,
 )

@@ -46,7 +46,7 @@ def modules_take_images_clips_texts_and_numbers(
                 if not can_feed_modules(features[fed]):
                     yield (
                         (section, name, "inputs", argument),
-                        f"'{name}' takes images, clips and texts as they are, and numeric features; '{fed}' is "
+                        f"'{name}' takes images, clips, sounds and texts as they are, and numeric features; '{fed}' is "
                         f"{described(features[fed])}",
                     )
 

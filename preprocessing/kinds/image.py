@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from hubline.core.lazy_import import tf
 from hubline.preprocessing import encoded_images
 from hubline.preprocessing.column_type import ColumnType
+from hubline.preprocessing.kinds.encoded import EncodedKind
 from hubline.preprocessing.kinds.image_crop import CropBox
 from hubline.preprocessing.kinds.image_geometry import placed, window
-from hubline.preprocessing.kinds.kind import FeatureKind, TransformContext, Values
+from hubline.preprocessing.kinds.kind import Values
 from hubline.preprocessing.kinds.stored_pixels import Stored
 
 
-class ImageKind(FeatureKind):
-    """Base of kinds with encoded images in a bytes column, decoded only where the model needs pixels."""
-
-    takes: ClassVar[tuple[ColumnType, ...]] = ("bytes",)
+class ImageKind(EncodedKind):
+    """Base of kinds with encoded images in a bytes column, decoded to uint8 pixels."""
 
     size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] = Field(
         examples=[[224, 224]]
@@ -79,40 +78,6 @@ class ImageKind(FeatureKind):
     def is_whole(self) -> bool:
         """Whether the whole image is stretched to `size`, so that boxes in fractions of the image stay as they are."""
         return (self.size is None or self.fit == "stretch") and not self.has_window
-
-    @property
-    def is_model_input(self) -> bool:
-        """False: only hub modules and backbones take images."""
-        return False
-
-    def transform(self, name: str, read: TransformContext) -> dict[str, Values]:
-        """Returns nothing; images bypass the transform graph so that they are not copied."""
-        return {}
-
-    def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
-        return {name: tf.TensorSpec([None, *self.shape], tf.uint8)}
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one example's pixels."""
-        raise NotImplementedError
-
-    def encoded_one(self, values: Sequence[Any]) -> tf.Tensor:
-        """What `encoded` gives for a single record, from the column's values in Python: a scalar string, or string
-        [n]."""
-        return self.encoded(tf.sparse.from_dense([list(values)]))[0]
-
-    def encoded(self, column: Values) -> tf.Tensor:
-        """Encoded images to decode, string [batch] or [batch, n], from the parsed column."""
-        raise NotImplementedError
-
-    def decoded(self, encoded: tf.Tensor) -> tf.Tensor:
-        """Decodes one example's row of `encoded`: uint8 pixels of `shape`.
-
-        Raises:
-            tf.errors.InvalidArgumentError: if an image cannot be decoded.
-        """
-        raise NotImplementedError
 
 
 class ImageFeature(ImageKind):

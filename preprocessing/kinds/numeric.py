@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from hubline.preprocessing.analysis import Analyzer, Moments
 
 
+_EXACT = 1 << 24
+"""Integers up to this are exact in float32."""
+
+
 class Scale(Section):
     """Normalization with given constants: (value - `mean`) / `scale`."""
 
@@ -132,9 +136,27 @@ class NumericFeature(NumberKind):
         """Shape of one record's numbers as the input of a hub module or backbone."""
         return self.shape or (self.length,)
 
-    def as_module_input(self, values: tf.Tensor) -> tf.Tensor:
-        """Numbers, float32 [batch, length], as [batch, *module_shape]."""
-        return tf.reshape(values, [-1, *self.module_shape])
+    @property
+    def may_be_whole(self) -> bool:
+        """Whether whole numbers of the column stay whole, so that they can feed an input of integers."""
+        return self.normalize == "none" and isinstance(self.missing, int)
+
+    def as_module_input(self, values: tf.Tensor, dtype: str = "float32") -> tf.Tensor:
+        """Numbers, float32 [batch, length], as [batch, *module_shape] of a module's dtype.
+
+        Raises:
+            tf.errors.InvalidArgumentError: if the dtype is one of integers, and a number is not whole, or is outside
+                the dtype or the integers that float32 holds, -2^24 to 2^24.
+        """
+        shaped, wanted = tf.reshape(values, [-1, *self.module_shape]), tf.as_dtype(dtype)
+        if not wanted.is_integer:
+            return tf.cast(shaped, wanted)
+        least, greatest = max(wanted.min, -_EXACT), min(wanted.max, _EXACT)
+        is_whole = tf.equal(shaped, tf.round(shaped)) & (shaped >= least) & (shaped <= greatest)
+        fault = f"the module takes {dtype}; these numbers are not whole, or not in {least} to {greatest}:"
+        wrong = tf.boolean_mask(shaped, ~is_whole)
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(is_whole), [fault, wrong])]):
+            return tf.cast(shaped, wanted)
 
     def transform(self, name: str, read: TransformContext) -> dict[str, Values]:
         """Normalized numbers, followed by the missing indicators: float32 [batch, length] or [batch, 2 * length]."""

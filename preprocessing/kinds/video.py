@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ from hubline.preprocessing.kinds.kind import Values
 
 class VideoFeature(ImageKind):
     """A clip: a list of encoded images (JPEG, PNG, GIF or BMP) in one bytes column, in order."""
+
+    what: ClassVar[str] = "clip"
 
     kind: Literal["video"]
     frames: Annotated[int, Field(ge=1, le=4096)] = Field(examples=[16])

@@ -88,7 +88,7 @@ def test_all_faults_are_reported_together_with_column_split_file_and_numbers(tmp
             "agee",
         ): "needed for features.agee, but the data has no such column; did you mean 'age'? Its columns are: "
         "age, colour, empty, image, one, wild, word",
-        ("", "image"): "evaluation.slices names this column, but the column contains images",
+        ("", "image"): "evaluation.slices names this column, but the column contains encoded files",
         ("", "hour"): "evaluation.slices names this column, but the data has no such column; its columns are: "
         "age, colour, empty, one, wild, word",
         ("train", "wild"): "has 50 infinite values: 50 in in/train-0",

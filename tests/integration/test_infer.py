@@ -196,10 +196,11 @@ def test_what_is_found_in_a_batch_stays_with_its_record(tmp_path: Path) -> None:
         ),
         (
             "kind: image, from: image, size: [8, 8]",
-            "kind: numeric",
+            "kind: bucketized, buckets: 3",
             "features.photo",
-            "takes images, clips and texts as they are; 'pho",
+            "takes images, clips, sounds, numbers and texts as they are; 'pho",
         ),
+        ("features: {", "features: {n: {kind: numeric}, ", "features.n.missing", "set constants, such as missing: 0"),
         ("features: {", "features: {other: {kind: text}, ", "features.other", "the hub module does not take 'other'"),
         ("kind: class, classes", "kind: binary, classes", "label.kind", "'binary' is not known here"),
         ("inputs: {images: photo}", "inputs: {}", "hubs.colours", "has no inputs; set the feature that feeds each"),

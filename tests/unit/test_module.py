@@ -153,7 +153,7 @@ SHAPED = {"length": 784, "shape": [28, 28, 1]}
         ("float32", (None, 28, 28, 1), NUMBERS, "gives float32[?, 784]; give the feature shape: [28, 28, 1]"),
         ("float32", (None, 100), NUMBERS, "gives float32[?, 784]; give the feature length: 100"),
         ("float32", (None, 4, 5), NUMBERS, "give the feature length: 20 and shape: [4, 5]"),
-        ("int64", (None, 784), NUMBERS, "numeric features feed inputs of floats only"),
+        ("int64", (None, 784), NUMBERS, "integers need missing: 0 or another integer, and no normalize"),
         ("string", (None,), NUMBERS, "takes string[?], but the feature 'photo' gives float32[?, 784]"),
     ],
 )

@@ -168,7 +168,7 @@ def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path:
         (
             "{hubs: {net: {handle: net, inputs: {x: bag}}}}",
             "hubs.net.inputs.x",
-            "takes images, clips and texts as they are, and numeric features; 'bag' is text with a bag",
+            "takes images, clips, sounds and texts as they are, and numeric features; 'bag' is text with a bag",
         ),
         (
             "{hubs: {net: {handle: net, inputs: {x: mute}}}}",
