@@ -133,7 +133,9 @@ class HubModel(Model):
         """Latent vectors are for generators only, and bare images for modules with one image input."""
         call = self._call
         if input_type != "latent" and call.latent is not None:
-            raise UserError(f"the module takes {call.takes}, a vector; pass --latent N and no files")
+            raise UserError(
+                f"the module takes {call.takes}, a vector; pass --latent N and no files, or --column NAME and records"
+            )
         if input_type == "latent" and call.latent is None:
             raise UserError(
                 f"--latent requires a module that takes a vector of numbers; this module takes {call.takes}"

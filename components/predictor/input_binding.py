@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from hubline.core.errors import UserError
 from hubline.preprocessing.analysis import BeamAnalyzer
-from hubline.preprocessing.columns import as_parsed
+from hubline.preprocessing.columns import as_parsed, present
 from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.preprocessing.kinds.image import InferenceImageFeature, in_own_size, scaled
 from hubline.preprocessing.kinds.numeric import NumericFeature
@@ -41,6 +41,8 @@ class InputBinding:
     """How to decode images and clips; None for other columns."""
     values: AudioFeature | NumericFeature | None = None
     """How to make numbers of sounds and of columns of numbers; None for other columns."""
+    is_whole: bool = False
+    """Whether every record must hold all numbers of `values`, so that none is filled in."""
 
     @property
     def is_text(self) -> bool:
@@ -97,7 +99,9 @@ class InputBinding:
             sound = tf.TensorSpec(self.values.shape, tf.float32)
             values = tf.cast(tf.map_fn(self.values.decoded, given, fn_output_signature=sound), self.takes.dtype)
         elif self.values is not None:
-            column = as_parsed(tf.io.VarLenFeature(given.dtype), given)
+            column = present(as_parsed(tf.io.VarLenFeature(given.dtype), given))
+            if self.is_whole:
+                column = _whole(self.column, column, self.values.length)
             made = transformed({self.column: self.values}, {self.column: column}, BeamAnalyzer())
             values = self.values.as_module_input(made[self.column], self.takes.dtype)
         else:
@@ -205,7 +209,8 @@ def call_alone(
         module: The module's signatures.
         hub: Names the signature to call, if any.
         size: Height and width of images; None for those that the module requires, or else each image's own.
-        column: The column to use; None for `IMAGE`, `CLIP` or `TEXT`.
+        column: The column to use; None for `IMAGE`, `CLIP` or `TEXT`. With a column, a vector is read from it; without
+            one, it is a latent vector.
         value_range: Values of black and white for a module that takes floats.
 
     Raises:
@@ -229,6 +234,10 @@ def call_alone(
         return BoundFunction(function, {name: InputBinding(takes, column or IMAGE, _image(takes, size, value_range))})
     if is_number(takes.dtype) and rank == 5:
         return BoundFunction(function, {name: InputBinding(takes, column or CLIP, _clip(takes, size, value_range))})
+    length = (takes.shape or (None,))[-1]
+    if column is not None and rank == 2 and length is not None and is_number(takes.dtype) and takes.dtype != "bool":
+        numbers = NumericFeature(kind="numeric", length=length, missing=0)
+        return BoundFunction(function, {name: InputBinding(takes, column, values=numbers, is_whole=True)})
     if _is_vector(function, name):
         return BoundFunction(function, {}, latent=LatentInput(takes, name))
     raise UserError(f"the module takes {listed(function.inputs)}; supported are images, clips, texts and vectors")
@@ -285,6 +294,16 @@ def _clip(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float,
     return VideoFeature.model_validate(
         image.model_dump(by_alias=True, exclude={"decode"}) | {"kind": "video", "frames": frames}
     )
+
+
+def _whole(name: str, column: tf.SparseTensor, length: int) -> tf.SparseTensor:
+    """A column of numbers, if each record has `length` of them."""
+    counts = tf.math.bincount(
+        tf.cast(column.indices[:, 0], tf.int32), minlength=tf.cast(column.dense_shape[0], tf.int32)
+    )
+    fault = f"the column '{name}' must have {length} finite numbers; it has"
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(counts == length), [fault, counts])]):
+        return tf.sparse.map_values(tf.identity, column)
 
 
 def columns(feeds: Iterable[InputBinding]) -> list[str]:

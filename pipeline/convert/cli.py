@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 @app.callback()
 def about() -> None:
-    """Convert tables, images, texts, videos or annotated boxes to TFRecords of tf.Examples.
+    """Convert tables, images, texts, sounds, videos or annotated boxes to TFRecords of tf.Examples.
 
     Example: hubline convert csv trips.csv --output data
     """
@@ -116,6 +116,26 @@ def from_text(
             "the labels"
         )
     return collect(in_folders(source) if source.is_dir() else in_lines(source, labels), to, on_bad, console)
+
+
+@conversion(app, "audio")
+def from_audio(
+    to: "Destination",
+    console: Console,
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder with one subfolder of WAV files per class.", show_default=False),
+    ],
+    on_bad: OnBad = "fail",
+) -> "Conversion":
+    """Convert WAV files with 16 bits a sample to the columns audio, label and file.
+
+    Example: hubline convert audio tones --output data
+    """
+    from hubline.pipeline.convert.collect import collect
+    from hubline.pipeline.convert.from_sounds import in_folders
+
+    return collect(in_folders(folder), to, on_bad, console)
 
 
 @conversion(app, "video")

@@ -78,7 +78,7 @@ def predict(
     column: Annotated[
         str | None,
         typer.Option(
-            help="Column of the image, the frames or the text; by default image, frames or text.",
+            help="Column of the image, frames, text or vector; by default image, frames or text.",
             rich_help_panel=_HUB,
         ),
     ] = None,

@@ -333,3 +333,31 @@ def test_a_module_of_clips_takes_records_with_lists_of_frames(tmp_path: Path) ->
     (tmp_path / "c.png").write_bytes(clips[0][0])
     refused = predict("--hub", module, tmp_path / "c.png", code=2)
     assert "pass TFRecords or JSON with the columns frames" in str(refused.exception)
+
+
+@pytest.mark.slow
+def test_vectors_of_numbers_and_ids_come_from_a_column(tmp_path: Path) -> None:
+    weights = np.array([[1.0, -2.0], [0.5, 3.0], [2.0, 0.0]], np.float32)
+    vectors = hub_modules.module(tmp_path / "vectors", tf.TensorSpec([None, 3]), lambda x: x @ weights)
+    ids = tf.TensorSpec([None, 3], tf.int32)
+    tokens = hub_modules.module(tmp_path / "tokens", ids, lambda x: tf.reduce_sum(tf.gather(weights, x), axis=1))
+    numbers, wholes = [[0.5, 1.0, -1.0], [2.0, 0.0, 4.0]], [[0, 2, 1], [1, 1, 0]]
+    records = [
+        example_data.record(x=example_data.feature(*some), ids=example_data.feature(*wholes[n]))
+        for n, some in enumerate(numbers)
+    ]
+    short = example_data.record(x=example_data.feature(1.0, 2.0), ids=example_data.feature(0, 0, 7))
+    path = example_data.write_tfrecord(tmp_path / "a", [records[0], short, records[1]])
+    predict("--hub", vectors, "--column", "x", "--bad", "skip", "--output", tmp_path / "out", path)
+    np.testing.assert_allclose([one["default"] for one in read(tmp_path / "out")], numbers @ weights)
+    (bad,) = (tmp_path / "out" / "bad.jsonl").read_text().splitlines()
+    assert json.loads(bad)["record"] == 1 and "the column 'x' must have 3 finite numbers; it has" in bad
+    whole = example_data.write_tfrecord(tmp_path / "b", records)
+    expected = weights[wholes].sum(axis=1)
+    np.testing.assert_allclose([one["default"] for one in rows("--hub", tokens, "--column", "ids", whole)], expected)
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"ids": one}) + "\n" for one in wholes))
+    said = rows("--hub", tokens, "--column", "ids", tmp_path / "a.jsonl")
+    np.testing.assert_allclose([one["default"] for one in said], expected)
+    result = predict("--hub", tokens, "--column", "x", whole, code=2)
+    assert "record 0 (counted from 0): it cannot be predicted on: " in str(result.exception)
+    assert "the module takes int32; these numbers are not whole" in str(result.exception)
