@@ -15,6 +15,7 @@ from hubline.components.backbone.sources import fingerprint
 from hubline.core.config_base import dump_sections, read_sections
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features, ImageFeature
+from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.backbones.backbone_layer import BackboneLayer, try_out
 from hubline.trainer.backbones.builder import built as built_by_user
@@ -285,6 +286,13 @@ def test_a_function_of_the_user_gets_arguments_and_pixels_in_their_range(tmp_pat
     assert len(built.losses) == 1
     assert str(tmp_path) not in sys.path
     assert not list(tmp_path.rglob("__pycache__"))
+
+
+def test_a_function_of_the_user_gets_samples_of_sounds(tmp_path: Path) -> None:
+    features: Features = {"small": AudioFeature(kind="audio", sample_rate=8000, samples=50)}
+    built = BackboneLayer(builder(package(tmp_path), arguments={"units": 3, "activation": "linear"}), features, "b")
+    samples = np.random.default_rng(0).uniform(-1, 1, [2, 50]).astype(np.float32)
+    np.testing.assert_allclose(built({"small": samples}), np.stack([samples.sum(axis=1)] * 3, axis=1), atol=1e-4)
 
 
 def test_of_several_inputs_a_mapping_is_given(tmp_path: Path) -> None:
