@@ -160,7 +160,8 @@ def trained(tmp_path_factory) -> tuple[Path, Result]:
 def test_stored_vectors_are_those_of_scipy_and_numpy(trained: tuple[Path, Result]) -> None:
     path, result = trained
     assert result.metrics["accuracy"] >= 0.9
-    for split, records in SPLITS.items():
+    for split in ("train", "validation"):  # the test split meets the fine-tuned module
+        records = SPLITS[split]
         (file,) = Path(result.artifacts.rows, f"Split-{split}").iterdir()
         rows = [tf.train.Example.FromString(row).features.feature for row in example_data.read_tfrecord(file)]
         assert all("wav" not in row for row in rows)
@@ -181,7 +182,10 @@ def test_the_exported_model_takes_the_bytes_of_a_wav_file(trained: tuple[Path, R
     by_example = model.signatures["serving_default"](tf.constant([one.example() for one in records]))
     columns = [one.columns for one in records]
     by_name = model.signatures["predict"](
-        **{name: tf.constant([one[name] for one in columns]) for name in ("wav", "ids", "mask", "grid")}
+        wav=tf.constant([one["wav"] for one in columns]),
+        ids=tf.constant([one["ids"] for one in columns], tf.int64),
+        mask=tf.constant([one["mask"] for one in columns], tf.int64),
+        grid=tf.constant([one["grid"] for one in columns]),
     )
     np.testing.assert_allclose(by_name["scores"], by_example["scores"], atol=1e-5)
     lines = [one | {"wav": {"b64": base64.b64encode(one["wav"]).decode()}} for one in columns]
@@ -208,7 +212,8 @@ def test_check_names_a_record_that_is_no_sound(trained: tuple[Path, Result], tmp
     for split in SPLITS:
         example_data.write_tfrecord(tmp_path / "data" / split, [record.example(wav=b"OggS")])
     path = tmp_path / "pipeline.yaml"
-    path.write_text(TRAIN.replace("handle: ", f"handle: {trained[0].parent}/"))
+    text = TRAIN.replace("  bad_records: {policy: quarantine, max_fraction: 0.1}\n", "")
+    path.write_text(text.replace("handle: ", f"handle: {trained[0].parent}/"))
     with pytest.raises(PipelineFileError) as caught:
         check(path)
     said = {diagnostic.key: diagnostic.message for diagnostic in caught.value.diagnostics}
