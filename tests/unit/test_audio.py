@@ -8,13 +8,17 @@ from pydantic import TypeAdapter, ValidationError
 from hubline.components.example_gen.contract import are_sound, find_fault, kind_of
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.components.predictor.hub_model import HubModelSpec, Options
+from hubline.components.predictor.inputs import Item
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.trainer.config.hubs import Hub
+from hubline.trainer.hub_callable import HubCallable
 from hubline.trainer.inputs import encoded_images, pixels_of_batch
 from hubline.trainer.module import Function, Tensor
 from hubline.trainer.module_inputs import input_faults, way
-from tests.support import example_data
+from hubline.trainer.saved_model_loader import open_module
+from tests.support import example_data, hub_modules
 from tests.support.sounds import as_samples, tone, wav
 
 RATE = 16_000
@@ -96,6 +100,26 @@ def test_the_inputs_that_take_sounds(dtype: str, shape: tuple, expected: str) ->
     function = Function(inputs={"waveform": wanted}, outputs={})
     faults = input_faults(function, Hub.model_validate({"handle": "m", "inputs": {"waveform": "sound"}}), features)
     assert expected in (faults[0] if faults else str(way(wanted, features["sound"])))
+
+
+@pytest.mark.slow
+def test_a_module_that_takes_one_waveform_at_a_time(tmp_path) -> None:
+    """As YAMNet does: float32[?] to one vector per frame."""
+    path = hub_modules.module(tmp_path / "m", tf.TensorSpec([None]), lambda wave: tf.reshape(wave, [-1, 500])[:, :2])
+    sounds = [tone(300, 8000, 1000, seed) for seed in range(3)]
+    waves = np.array([as_samples(one, 8000, RATE, 2000) for one in sounds])
+    frames = waves.reshape(3, 4, 500)[:, :, :2]
+    features: Features = {"sound": audio(**{"from": "wav"})}
+    hub = Hub.model_validate({"handle": str(path), "inputs": {"wave": "sound"}, "pool": "mean"})
+    trained = HubCallable(hub, open_module(str(path)), features, None)
+    np.testing.assert_allclose(trained({"sound": tf.constant(waves, tf.float32)}), frames.mean(axis=1), atol=1e-5)
+
+    records = [example_data.record(wav=wav(one, 8000)) for one in sounds]
+    items = [Item("a", number, 0, record) for number, record in enumerate(records)]
+    asked = HubModelSpec.of(str(path), hub, features, Options()).open()
+    assert asked.one_at_a_time
+    found = [asked.ask("example", [item])[0].json_values["default"] for item in items]
+    np.testing.assert_allclose(found, frames, atol=1e-5)
 
 
 @pytest.mark.parametrize(
