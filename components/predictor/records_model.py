@@ -12,11 +12,10 @@ from hubline.components.predictor.inputs import InputType, Item
 from hubline.components.predictor.label_answers import ANSWERS
 from hubline.components.predictor.model import Answer, Model, ModelSpec
 from hubline.components.predictor.plain_values import answer_of
+from hubline.components.predictor.record_signature import examples_signature
 from hubline.core import storage
 from hubline.core.errors import UserError
-from hubline.trainer.export_format import SERVING
 from hubline.trainer.hub_trial import numpy_of, try_outputs
-from hubline.trainer.module import Function, listed
 from hubline.trainer.reaching_operations import refuse_reaching
 from hubline.trainer.saved_model_loader import open_module, read_saved_model
 from hubline.trainer.task import CLASSES, LABEL, SCORE, SCORES
@@ -56,7 +55,7 @@ class RecordsModel(Model):
             try:
                 refuse_reaching(read_saved_model(folder), model_spec.allow_operations)
                 module = open_module(folder)
-                signature = _signature(module.offer.signatures, model_spec.signature)
+                signature = examples_signature(module.offer.signatures, model_spec.signature)
             except UserError as error:
                 message = str(error).replace(folder, self._path)
                 raise UserError(message if self._path in message else f"{self._path}: {message}") from error
@@ -123,31 +122,6 @@ class RecordsModel(Model):
                 f"its batch ({tried.output_shapes[dependent[0]]}); set the batch size to 1"
             )
         self._is_tried = True
-
-
-def _signature(signatures: Mapping[str, Function], wanted: str | None) -> str:
-    """The signature to call.
-
-    Raises:
-        UserError: if there is none, or several and none is chosen.
-    """
-    fitting = [name for name, function in signatures.items() if _takes_examples(function)]
-    offered = "; ".join(f"{name} takes {listed(function.inputs)}" for name, function in sorted(signatures.items()))
-    if wanted is not None and wanted not in fitting:
-        fault = "takes no serialized tf.Examples" if wanted in signatures else "doesn't exist"
-        raise UserError(f"the signature '{wanted}' {fault} (one input, string[?]); signatures: {offered or 'none'}")
-    if wanted is None and SERVING not in fitting and len(fitting) != 1:
-        fault = "several signatures take" if fitting else "no signature takes"
-        raise UserError(
-            f"{fault} serialized tf.Examples (one input, string[?]){'; choose one' if fitting else ''}; signatures: "
-            f"{offered or 'none'}"
-        )
-    return wanted or (SERVING if SERVING in fitting else fitting[0])
-
-
-def _takes_examples(function: Function) -> bool:
-    inputs = list(function.inputs.values())
-    return len(inputs) == 1 and inputs[0].dtype == "string" and inputs[0].shape in (None, (None,), (1,))
 
 
 def _are_of_classes(answered: Mapping[str, np.ndarray]) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 from hubline.components.config.predictions import Predictions, PushedModel
 from hubline.components.config.serving import Serving
 from hubline.components.predictor.label_file import read_labels
+from hubline.core import storage
 from hubline.core.config_base import is_remote, path_fault
 from hubline.core.config_errors import PlacedError
 from hubline.core.errors import UserError
 from hubline.pipeline.looks.look import fault_at
-from hubline.serving.versions import version_in
+from hubline.serving.versions import newest_version, version_in
 from hubline.trainer.config.export import Export
 
 
@@ -39,6 +40,11 @@ def the_model_exists(model: PushedModel | None) -> Iterator[PlacedError]:
         yield from fault_at(("model", "from"), partial(version_in, model.folder))
 
 
+def the_model_takes_records(model: PushedModel | None) -> Iterator[PlacedError]:
+    if model and model.record_input and not is_remote(model.folder):
+        yield from fault_at(("model", "signature" if model.signature else "from"), partial(_look_at_signatures, model))
+
+
 def predictions_can_be_written(predictions: Predictions) -> Iterator[PlacedError]:
     labels, destination = predictions.labels, predictions.destination
     if labels and not is_remote(labels):
@@ -46,6 +52,27 @@ def predictions_can_be_written(predictions: Predictions) -> Iterator[PlacedError
     if not is_remote(destination):
         look = partial(_look_at_destination, destination, "folder of predictions")
         yield from fault_at(("predictions", "destination"), look)
+
+
+def _look_at_signatures(model: PushedModel) -> None:
+    """Checks, by its protos, that a model takes serialized tf.Examples and reaches nothing else."""
+    # Imported here, because few pipelines have such a model.
+    from hubline.components.predictor.record_signature import examples_signature
+    from hubline.trainer.reaching_operations import refuse_reaching
+    from hubline.trainer.saved_model import SavedModel
+    from hubline.trainer.saved_model_interface import RareInterfaceError, interface_of
+
+    path = newest_version(model.folder) if not storage.exists(f"{model.folder}/saved_model.pb") else model.folder
+    if path is None:  # `the_model_exists` says so
+        return
+    saved = SavedModel.parse(storage.read_bytes(f"{path}/saved_model.pb"), path)
+    try:
+        refuse_reaching(saved, model.allow_operations)
+        examples_signature(interface_of(saved).signatures, model.signature)
+    except RareInterfaceError:  # the run reads it
+        return
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _look_at_path(path: str) -> None:
@@ -66,4 +93,4 @@ def _look_at_destination(folder: str, what: str) -> None:
 
 
 LOOKS_TO_TRAIN = (models_can_be_pushed, modules_can_be_published)
-LOOKS_TO_INFER = (the_model_exists, predictions_can_be_written)
+LOOKS_TO_INFER = (the_model_exists, the_model_takes_records, predictions_can_be_written)

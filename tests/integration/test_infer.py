@@ -223,6 +223,34 @@ def test_a_mistake_says_what_would_be_right(tmp_path: Path, old: str, new: str, 
     )
 
 
+@pytest.mark.slow
+def test_check_reads_the_signatures_of_a_model_that_takes_records(tmp_path: Path) -> None:
+    example_data.write_tfrecord(tmp_path / "data" / "x", [example_data.record(x=1.0)])
+    record_models.line(tmp_path / "serving" / "3", one="line", other="logits", numbers="numbers")
+    record_models.reading(tmp_path / "reading")
+    path = tmp_path / "infer.yaml"
+
+    def mistakes(model: str) -> dict[str, str]:
+        given = f"model: {{record_input: examples, {model}}}\n"
+        path.write_text(f"task: infer\nname: a\ndata: {{examples: data}}\n{given}predictions: {{destination: p}}\n")
+        try:
+            check(path)
+        except PipelineFileError as error:
+            return {diagnostic.key: diagnostic.message for diagnostic in error.diagnostics}
+        return {}
+
+    assert mistakes("from: serving, signature: one") == mistakes("from: serving/3, signature: other") == {}
+    assert "several signatures take serialized tf.Examples" in mistakes("from: serving")["model.from"]
+    assert (
+        "'numbers' takes no serialized tf.Examples" in mistakes("from: serving, signature: numbers")["model.signature"]
+    )
+    assert "ReadFile (reads files)" in mistakes("from: reading")["model.from"]
+    assert mistakes("from: reading, allow_operations: [ReadFile]") == {}
+    path.write_text(path.read_text().replace("record_input: examples, ", ""))
+    with pytest.raises(PipelineFileError, match="allow_operations requires record_input: examples"):
+        load(path)
+
+
 def test_what_a_pushed_model_answers_needs_no_labels(tmp_path: Path) -> None:
     path = tmp_path / "infer.yaml"
     model = "model: {from: s}\npredictions: {destination: p, min_score: 0.1}\n"
