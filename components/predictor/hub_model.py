@@ -191,13 +191,11 @@ class HubModel(Model):
         texts = {column: spec for column, spec in self._specs.items() if spec.dtype == tf.string}
         lists = {column for column, spec in texts.items() if spec.shape.rank == 2}
         serialized = flattened(tf.constant(records))
-        parsed = tf.io.parse_example(
-            serialized,
-            {
-                column: tf.io.VarLenFeature(tf.string) if column in lists else tf.io.FixedLenFeature([], tf.string)
-                for column in texts
-            },
-        )
+        spec = {
+            column: tf.io.VarLenFeature(tf.string) if column in lists else tf.io.FixedLenFeature([], tf.string)
+            for column in texts
+        }
+        parsed = tf.io.parse_example(serialized, spec) if spec else {}
         numbers = {column: _numbers(serialized, column) for column in self._specs.keys() - texts.keys()}
         return parsed | {column: tf.sparse.to_dense(parsed[column], "") for column in lists} | numbers
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationError, WrapValid
 from pydantic.fields import FieldInfo
 
 from hubline.core.config_base import Section
+from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.preprocessing.kinds.image_crop import CropBox
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
@@ -91,7 +92,17 @@ _TUNE = st.fixed_dictionaries(
         "seed": st.integers(0, 2**31),
     },
 )
-_OWN: dict[type[Section], st.SearchStrategy[dict[str, Any]]] = {CropBox: _boxes(), Tune: _TUNE}
+_AUDIO = st.fixed_dictionaries(
+    {"kind": st.just("audio"), "sample_rate": st.integers(8000, 48_000)},
+    optional={"from": TEXTS, "cut": st.sampled_from(["start", "center"])},
+).flatmap(
+    lambda keys: st.sampled_from([{"seconds": 1}, {"seconds": 0.25}, {"samples": 4000}]).map(lambda one: keys | one)
+)
+_OWN: dict[type[Section], st.SearchStrategy[dict[str, Any]]] = {
+    AudioFeature: _AUDIO,
+    CropBox: _boxes(),
+    Tune: _TUNE,
+}
 """Strategies for sections whose rules refuse nearly all combinations of values."""
 
 

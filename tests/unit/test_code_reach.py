@@ -65,6 +65,7 @@ def recomputing(module: str) -> set[str]:
         ("components.dashboard.executor", {"Dashboard"}, set()),
         ("components.predictor.exported_model", {"Predictor"}, {"Predictor"}),
         ("components.predictor.executor", {"Predictor"}, set()),
+        ("preprocessing.kinds.audio", RECORDS | MODULES, {"Transform", "Evaluator"} | RUNNING),
         ("preprocessing.kinds.crossed", RECORDS, {"Transform", "Evaluator"}),
         ("preprocessing.kinds.dates", RECORDS, {"Transform", "Evaluator"}),
         ("preprocessing.kinds.image", RECORDS | MODULES, {"Transform", "Evaluator"} | RUNNING),
@@ -113,6 +114,6 @@ def test_steps_follow_every_kind_whose_methods_they_may_call() -> None:
         assert {"Transform", "Trainer", "Evaluator"} <= following(module), module
         assert "Transform" in recomputing(module), module
     fed = kinds_of(get_args(ModuleFeatures)[1])
-    assert fed == {f"preprocessing.kinds.{kind}" for kind in ("image", "video", "text", "numeric")}
+    assert fed == {f"preprocessing.kinds.{kind}" for kind in ("image", "video", "audio", "text", "numeric")}
     for module in fed:
         assert following(module) >= MODULES and recomputing(module) >= {"Embedder", "Predictor"}, module

@@ -37,7 +37,7 @@ def test_a_pipeline_needs_no_hub_module(tmp_path: Path) -> None:
         ("{kind: numeric, normalize: zscore}", "normalize", "did you mean 'z_score'?"),
         ("{kind: numeric, length: 3, shape: [2, 2]}", "", "shape [2, 2] has room for 4 numbers, but length is 3"),
         ("{kind: numeric, normalize: {scale: 0}}", "normalize.scale", "greater than 0; got 0"),
-        ("7", "", "must be a mapping with a kind: bucketized, "),
+        ("7", "", "must be a mapping with a kind: audio, bucketized, "),
         # Each kind separately.
         ("{kind: categorical, vocabulary: [a, b, a]}", "vocabulary", "words must be unique; repeated: a"),
         ("{kind: categorical, vocabulary: computed, hash_buckets: 9}", "", "this has vocabulary and hash_buckets"),
@@ -173,7 +173,7 @@ def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path:
         (
             "{hubs: {net: {handle: net, inputs: {x: mute}}}}",
             "hubs.net.inputs.x",
-            "images, clips and texts as they are, and numeric features; 'mute' is categorical",
+            "images, clips, sounds and texts as they are, and numeric features; 'mute' is categorical",
         ),
         (
             "{features: {fare: {kind: numeric, length: 4, shape: [2, 2]}}}",
