@@ -48,7 +48,7 @@ BASES = {"train": TRAIN, "infer": INFER}
 def with_feature(file: dict[str, Any], feature: dict[str, Any]) -> None:
     file["features"]["new"] = feature
     encode = feature.get("encode")
-    if feature["kind"] in ("image", "video") or (feature["kind"] == "text" and not feature.get("bag")):
+    if feature["kind"] in ("image", "video", "audio") or (feature["kind"] == "text" and not feature.get("bag")):
         file["hubs"]["net"]["inputs"] = {"images": "photo", "more": "new"}
     elif file.get("task") == "infer":
         file |= {"hubs": {}, "model": {"from": "serving"}}
