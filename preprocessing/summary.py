@@ -22,29 +22,38 @@ _COUNTED = 10_000
 is."""
 _SAMPLE = 20
 """Unknown values of a feature that are kept as examples."""
+_EXTREMES = 5
+"""Smallest and largest distinct values of a column that are kept."""
 
 
 class Extremes(Section):
-    """The two smallest and the two largest distinct values of a column, with the number of values equal to each."""
+    """The five smallest and the five largest distinct values of a column, with the number of values equal to each. A
+    column of fewer than ten distinct values has all of them here."""
 
     least: tuple[tuple[float, int], ...] = ()
     """Ascending."""
     greatest: tuple[tuple[float, int], ...] = ()
     """Descending."""
 
+    @property
+    def has_few(self) -> bool:
+        """Whether the column has fewer than ten distinct values."""
+        return len({value for value, _ in (*self.least, *self.greatest)}) < 2 * _EXTREMES
+
     @classmethod
     def of(cls, values: np.ndarray) -> Extremes:
         """Extremes of numbers, [n]."""
         distinct, counts = np.unique(values, return_counts=True)
         pairs = tuple(zip(distinct.tolist(), counts.tolist(), strict=True))
-        return cls(least=pairs[:2], greatest=pairs[::-1][:2])
+        return cls(least=pairs[:_EXTREMES], greatest=pairs[::-1][:_EXTREMES])
 
     def merged(self, other: Extremes) -> Extremes:
         """Merges two sets of extremes: an extreme value of the union is extreme in one of the sets."""
         least = Counter(dict(self.least)) + Counter(dict(other.least))
         greatest = Counter(dict(self.greatest)) + Counter(dict(other.greatest))
         return Extremes(
-            least=tuple(sorted(least.items())[:2]), greatest=tuple(sorted(greatest.items(), reverse=True)[:2])
+            least=tuple(sorted(least.items())[:_EXTREMES]),
+            greatest=tuple(sorted(greatest.items(), reverse=True)[:_EXTREMES]),
         )
 
 

@@ -153,10 +153,15 @@ def _names_records(column: ColumnProfile) -> str | None:
 
 
 def _numeric(column: ColumnProfile) -> dict[str, Settings] | str:
-    numbers = column.numbers
-    assert numbers is not None
     if column.fewest != column.most:
         return f"from {column.fewest} to {column.most} numbers in a record; a numeric feature has a fixed `length`"
+    return {"": numeric(column)}
+
+
+def numeric(column: ColumnProfile) -> Settings:
+    """The section of a numeric feature, of a column with as many numbers in each record."""
+    numbers = column.numbers
+    assert numbers is not None
     is_skewed = numbers.minimum >= 0 and numbers.maximum >= SPREAD and numbers.skewness > SKEWED
     settings: Settings = {"kind": "numeric", "normalize": "log1p" if is_skewed else "z_score"}
     if column.most > 1:
@@ -165,7 +170,7 @@ def _numeric(column: ColumnProfile) -> dict[str, Settings] | str:
         settings["missing"] = "median" if is_skewed else "mean"
     if column.missing > MISSING:
         settings["missing_indicator"] = True
-    return {"": settings}
+    return settings
 
 
 def _text(column: ColumnProfile, wanted: ModuleInput | None, is_kept: bool) -> dict[str, Settings] | str:

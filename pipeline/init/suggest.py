@@ -160,7 +160,7 @@ def _features(
     wide: list[str] = []
     for column in columns:
         if column.name in pairs:
-            made += place_features(column, pairs[column.name], data.total, taken)
+            made += place_features(column, pairs[column.name], data.total, names, taken)
             wide.append(made[-1].name)
         elif column not in pairs.values():
             if column.name in fed:

@@ -69,6 +69,8 @@ def test_init_writes_a_file_that_check_passes(tmp_path: Path, monkeypatch: pytes
         "colour": "categorical",
         "when_hour": "timestamp",
         "when_weekday": "timestamp",
+        "lat": "numeric",
+        "lon": "numeric",
         "lat_bucket": "bucketized",
         "lon_bucket": "bucketized",
         "place": "crossed",

@@ -215,10 +215,10 @@ def test_latitude_and_longitude_are_crossed(latitude: str, longitude: str, place
     by_name = {each.name: each.settings for each in found.features}
     buckets = [f"{latitude}_bucket", f"{longitude}_bucket"]
     for source, bucket in zip((latitude, longitude), buckets, strict=True):
-        assert by_name[bucket] == {"kind": "bucketized", "from": source, "buckets": 10, "encode": "none"}
+        assert by_name[bucket] == {"kind": "bucketized", "from": source, "buckets": 10, "encode": "one_hot"}
+        assert by_name[source] == Z_SCORE
     assert by_name[place] == {"kind": "crossed", "of": buckets, "hash_buckets": 200}
-    assert found.wide == [place] and len(by_name) == 3
-    assert not found.hidden  # nothing is left for the deep part
+    assert found.wide == [place] and len(by_name) == 5 and found.hidden
 
 
 @pytest.mark.parametrize(
