@@ -48,9 +48,9 @@ def run(file: str, root: str, until: str | None = None) -> dict[str, Any]:
     return {"steps": steps.steps, "figures": dict(result.metrics)}
 
 
-def suggest(csv: str, label: str, file: str) -> None:
-    """Writes a pipeline file for a table with `hubline init`."""
-    init(csv, label, None, Path(file), overwrite=True, console=Console(quiet=True))
+def suggest(data: str, label: str, file: str, backbone: str | None = None) -> None:
+    """Writes a pipeline file for a table, or for a folder of images per class, with `hubline init`."""
+    init(data, label, None, Path(file), overwrite=True, console=Console(quiet=True), backbone=backbone)
 
 
 def train(file: str, root: str) -> dict[str, Any]:
