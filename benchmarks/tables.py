@@ -4,8 +4,8 @@ Each table is a CSV file: those that scikit-learn ships, and those in the folder
 exists. `hubline init` converts it and writes the pipeline file, which runs as it is. The other side is the best of
 three models on the validation split: a linear one, a neural network and gradient-boosted trees, each with scaled
 numbers, medians for missing ones, and one-hot categories. Images, one folder per class, are learned by LeNet-5
-(`--backbone lenet5`); the other side is the best of a linear model, a neural network and a support vector machine on the
-same pixels. Both are measured on the test split, in percent: accuracy, or R² for quantities. Each round splits the
+(`--backbone lenet5`); the other side is the best of a linear model, a neural network and a support vector machine on
+the same pixels. Both are measured on the test split, in percent: accuracy, or R² for quantities. Each round splits the
 records anew.
 """
 
