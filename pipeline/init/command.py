@@ -20,7 +20,7 @@ from hubline.pipeline.init.folders import class_folders_in, converted_folders, r
 from hubline.pipeline.init.networks import Networks
 from hubline.pipeline.init.profile import look
 from hubline.pipeline.init.suggest import Suggestion, suggest
-from hubline.pipeline.init.tables import converted_tables, tables_in
+from hubline.pipeline.init.tables import converted_tables, refuse_avro, tables_in
 from hubline.pipeline.init.write import as_yaml, name_of, seen, text_of
 
 
@@ -59,6 +59,7 @@ def init(
     """
     _refuse_output(output, overwrite, examples)
     refuse_mixed_folder(examples)
+    refuse_avro(examples)
     folder = output.absolute().parent
     networks = _networks(hub, backbone, weights, inputs, folder, console)
     dates: Set[str] = frozenset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,19 @@ def tables_in(examples: str) -> list[Path]:
         found = [path] if path.is_file() else sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 (absolute patterns)
     kinds = {_kind(each) for each in found}
     return found if len(kinds) == 1 and kinds <= {".csv", ".tsv", ".parquet"} else []
+
+
+def refuse_avro(examples: str) -> None:
+    """Raises a UserError, with the command that writes Parquet, for an Avro file."""
+    path = Path(examples).expanduser()
+    if is_remote(examples) or _kind(path) != ".avro" or not path.is_file():
+        return
+    parquet = str(path.with_suffix(".parquet"))
+    read = f"pandas.DataFrame(fastavro.reader(open({str(path)!r}, 'rb'))).to_parquet({parquet!r})"
+    command = shlex.join([sys.executable, "-c", f"import fastavro, pandas; {read}"])
+    raise UserError(
+        f"{examples}: an Avro file; write it as Parquet first, by: {command}\nthen: hubline init {shlex.quote(parquet)}"
+    )
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 import importlib.util
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import fastavro
 import numpy as np
 import pandas as pd
 import pytest
@@ -217,6 +219,21 @@ def test_tables_are_known_by_their_endings(tmp_path: Path) -> None:
     assert (
         not tables_in(str(tmp_path / "tables")) and not tables_in(f"{tmp_path}/none") and not tables_in("s3://b/a.csv")
     )
+
+
+def test_the_command_for_an_avro_file_writes_its_rows(tmp_path: Path) -> None:
+    rows = [{"miles": 1.5, "company": "a"}, {"miles": None, "company": "b"}]
+    fields = [{"name": "miles", "type": ["null", "double"]}, {"name": "company", "type": "string"}]
+    with (tmp_path / "my trips.avro").open("wb") as file:
+        fastavro.writer(file, fastavro.parse_schema({"type": "record", "name": "trip", "fields": fields}), rows)
+    with pytest.raises(UserError) as error:
+        init(str(tmp_path / "my trips.avro"), "company", None, tmp_path / "p.yaml", False, SILENT)
+    first, then = str(error.value).splitlines()
+    subprocess.run(shlex.split(first.partition(", by: ")[2]), check=True)
+    assert then == f"then: hubline init '{tmp_path}/my trips.parquet'"
+    written = pd.read_parquet(tmp_path / "my trips.parquet")
+    assert written.columns.tolist() == ["miles", "company"] and written["company"].tolist() == ["a", "b"]
+    assert written["miles"].iloc[0] == 1.5 and np.isnan(written["miles"].iloc[1])
 
 
 def test_a_table_that_needs_options_leads_to_the_command(tmp_path: Path) -> None:
