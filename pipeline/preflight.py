@@ -24,6 +24,7 @@ _TO_TRAIN: tuple[Rule, ...] = (
     *sources.LOOKS_TO_TRAIN,
     *destinations.LOOKS_TO_TRAIN,
 )
+_TO_INFER: tuple[Rule, ...] = (*modules.LOOKS_TO_INFER, *destinations.LOOKS_TO_INFER)
 _DOUBTS: tuple[Rule, ...] = (*columns.DOUBTS, *serving.DOUBTS, *beam.DOUBTS)
 
 
@@ -79,7 +80,7 @@ def _asked(reading: Reading) -> dict[str, Any]:
 
 
 def _errors(task: str, asked: Mapping[str, Any]) -> Iterator[PlacedError]:
-    looks = (*_LOOKS, *(destinations.LOOKS_TO_INFER if task == "infer" else _TO_TRAIN))
+    looks = (*_LOOKS, *(_TO_INFER if task == "infer" else _TO_TRAIN))
     yield from errors_of(looks, asked)
 
 

@@ -7,13 +7,15 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from hubline.preprocessing.kinds.audio import AudioFeature
 from hubline.preprocessing.kinds.image import ImageKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.module import Function, Tensor, are_compatible, as_tensor, is_floating, is_number, listed, plain
+from hubline.trainer.module import Function, Tensor, are_compatible, is_floating, is_number, listed, plain
 
 if TYPE_CHECKING:
     from hubline.preprocessing.config import Feature, Features
@@ -123,11 +125,11 @@ def _argument_fault(function: Function, name: str, value: Any, feeds: Mapping[st
         return f"the module's input '{name}' is fed a feature and given in `arguments`; leave one out"
     if name in function.inputs:
         wanted = function.inputs[name]
-        try:
-            fits = are_compatible(wanted.shape, tuple(as_tensor(value, wanted).shape))
-        except (TypeError, ValueError):
-            fits = False
-        return None if fits else f"the module's input '{name}' takes {wanted}, which {json.dumps(value)} is not"
+        return (
+            None
+            if _becomes(value, wanted)
+            else f"the module's input '{name}' takes {wanted}, which {json.dumps(value)} is not"
+        )
     if name not in function.arguments:
         known = sorted({*function.arguments, *(function.inputs.keys() - feeds.keys())})
         return f"the module takes no argument '{name}'; it takes: {', '.join(known) or 'none'}"
@@ -135,6 +137,23 @@ def _argument_fault(function: Function, name: str, value: Any, feeds: Mapping[st
     if plain(value) == traced:
         return None
     return f"the module takes {name}: {json.dumps(traced)}, not {json.dumps(plain(value))}: it was traced with that"
+
+
+def _becomes(value: Any, wanted: Tensor) -> bool:
+    """Whether an argument can be a constant tensor of an input, as `as_tensor` makes it. Without TensorFlow, which
+    `hubline check` must not import."""
+    kinds = "f" if is_floating(wanted.dtype) else {"string": "U", "bool": "b"}.get(wanted.dtype, "i")
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return False
+    if array.dtype.kind not in ("fi" if kinds == "f" else kinds) and array.size:
+        return False
+    if kinds == "i" and array.size:
+        bounds = np.iinfo(wanted.dtype)
+        if array.min() < bounds.min or array.max() > bounds.max:
+            return False
+    return are_compatible(wanted.shape, array.shape)
 
 
 def _given(feature: Feature, wanted: str) -> Tensor:

@@ -1,6 +1,6 @@
 """Looks at local hub modules, by their protos."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,10 @@ from hubline.trainer.config.export import Export
 from hubline.trainer.config.hubs import Hub, Hubs, fed_hubs
 from hubline.trainer.config.model import Model, VariableSelection
 from hubline.trainer.config.training import Training
+from hubline.trainer.module_fit import check_fits, fitting_function
 
 if TYPE_CHECKING:
+    from hubline.trainer.module import Module
     from hubline.trainer.saved_model import SavedModel
 
 
@@ -30,8 +32,14 @@ def modules_exist(hubs: Hubs) -> Iterator[PlacedError]:
 
 def modules_take_the_features(hubs: Hubs, features: Features) -> Iterator[PlacedError]:
     for name, hub in _local(fed_hubs(hubs)).items():
-        if set(hub.inputs.values()) <= features.keys() and not hub.arguments:
-            yield from fault_at(("hubs", name), partial(_look_at_interface, hub, features))
+        if set(hub.inputs.values()) <= features.keys():
+            yield from fault_at(("hubs", name), partial(_look_at_interface, hub, features, check_fits))
+
+
+def modules_can_be_asked(hubs: Hubs, features: Features) -> Iterator[PlacedError]:
+    for name, hub in _local(fed_hubs(hubs)).items():
+        if set(hub.inputs.values()) <= features.keys():
+            yield from fault_at(("hubs", name), partial(_look_at_interface, hub, features, fitting_function))
 
 
 def modules_can_be_trained(hubs: Hubs, model: Model, training: Training) -> Iterator[PlacedError]:
@@ -79,9 +87,8 @@ def _look_at_operations(hub: Hub) -> None:
         raise UserError(f"{hub.handle}: {error}") from None
 
 
-def _look_at_interface(hub: Hub, features: Features) -> None:
-    """Checks that a module can be fed from the features and that its output suits a head."""
-    from hubline.trainer.module_fit import check_fits
+def _look_at_interface(hub: Hub, features: Features, look: Callable[["Module", Hub, Features], object]) -> None:
+    """Checks that a module can be fed from the features and, if it is trained with a head, that its output suits it."""
     from hubline.trainer.saved_model_interface import RareInterfaceError, interface_of
 
     saved = _module_of(hub)
@@ -92,7 +99,7 @@ def _look_at_interface(hub: Hub, features: Features) -> None:
     except RareInterfaceError:  # the first step of a run reads it
         return
     try:
-        check_fits(module, hub, features)
+        look(module, hub, features)
     except UserError as error:
         raise UserError(f"{hub.handle}: {error}") from None
 
@@ -142,4 +149,5 @@ def _is_there(hub: Hub) -> bool:
 
 
 LOOKS = (modules_exist,)
+LOOKS_TO_INFER = (modules_can_be_asked,)
 LOOKS_TO_TRAIN = (modules_take_the_features, modules_can_be_trained, modules_can_be_frozen)

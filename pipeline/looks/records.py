@@ -23,6 +23,8 @@ from hubline.trainer.config.training import Training
 Fault = Callable[[Column], str | None]
 """Says what is wrong with a column that has values."""
 
+_GREY, _PALETTE = 0, 3
+"""Color types of PNGs."""
 _SHOWN = 12
 _SHOWN_LENGTH = 40
 
@@ -50,7 +52,7 @@ def the_label_is_in_records(label: Label | None, sample: Sample) -> Iterator[Pla
     written = label.model_dump(by_alias=True, exclude_defaults=True)
     numbers: tuple[str, ...] = asked.get("numbers", ())
     for column in dict.fromkeys((*label.required, *numbers)):
-        fault = _number_fault(asked) if column in numbers else _image_fault if column in label.masks else _nothing
+        fault = _number_fault(asked) if column in numbers else _mask_fault if column in label.masks else _nothing
         if column == asked.get("label"):
             fault = _class_fault(asked.get("classes"), "boxes" in asked)
         is_list = "boxes" in asked or bool(asked.get("several") and column == asked.get("label"))
@@ -118,6 +120,22 @@ def _sound_fault(column: Column) -> str | None:
     if column.type != "bytes":
         return f"holds {_numbers(column)}; it must be {encoded_sounds.WAV}"
     return next(filter(None, map(encoded_sounds.format_fault, column.values)), None)
+
+
+def _mask_fault(column: Column) -> str | None:
+    """What is wrong with masks, by the header of PNG files (https://www.w3.org/TR/png/#11IHDR)."""
+    right = "a mask is a PNG, grey or with a palette, with at most 8 bits per pixel"
+    if fault := _image_fault(column):
+        return f"{fault}; {right}"
+    for encoded in column.values:
+        if not encoded.startswith(IMAGE_MAGIC["PNG"]):
+            return f"is no PNG; {right}"
+        depth, color = encoded[24:26] if len(encoded) > 25 else (0, 0)
+        if color not in (_GREY, _PALETTE):
+            return f"is a PNG in color; {right}"
+        if depth > 8:
+            return f"is a PNG with {depth} bits; {right}"
+    return None
 
 
 def _pixels_fault(stored: Any) -> Fault:

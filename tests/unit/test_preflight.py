@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -24,6 +25,8 @@ from hubline.pipeline.looks import serving
 from hubline.pipeline.preflight import check
 from hubline.pipeline.run import run
 from tests.support import example_data
+from tests.support.hub_modules import mean_colour
+from tests.support.pixels import mask_bytes
 
 PIPELINE = """\
 name: a
@@ -307,3 +310,40 @@ def test_a_run_shows_what_check_warns_of(tmp_path: Path, monkeypatch, capfd) -> 
     (warning,) = check(path)[2]
     shown = capfd.readouterr().out
     assert code == 2 and shown.index(f"Warning: {warning}") < shown.index("the disk is full")
+
+
+@pytest.mark.parametrize(
+    ("mask", "says"),
+    [
+        (example_data.image_bytes(np.zeros([32, 32], np.uint8)), None),
+        (mask_bytes(np.zeros([32, 32], np.uint8), palette=True), None),
+        (PHOTO, "is a PNG in color; a mask is a PNG, grey or with a palette"),
+        (example_data.random_image(0, form="JPEG"), "is no PNG"),
+        (b"no image", "is not a JPEG"),
+    ],
+)
+def test_masks_are_grey_or_have_a_palette(tmp_path: Path, mask: bytes, says: str | None) -> None:
+    path = write(tmp_path, example_data.record(image=PHOTO, x=1, y=mask))
+    text = path.read_text().replace("{from: y, kind: class}", "{from: y, kind: pixels, image: photo, classes: [a, b]}")
+    path.write_text(text)
+    found = messages(path).get("label.from", "")
+    assert says in found if says else not found
+
+
+@pytest.mark.slow
+def test_modules_with_arguments_and_modules_that_are_asked_are_looked_at(tmp_path: Path) -> None:
+    mean_colour(tmp_path / "module")
+    path = write(tmp_path, example_data.record(image=PHOTO, x=1, y=1))
+    hubs = "hubs: {net: {handle: module, inputs: {images: photo}, arguments: {zoom: 2}}}\n"
+    text = (
+        path.read_text().replace("[32, 32]", "[8, 8]").replace("backbones: {net: {kind: lenet5, input: photo}}\n", hubs)
+    )
+    path.write_text(text)
+    assert "takes no argument 'zoom'" in messages(path)["hubs.net"]
+    path.write_text(text.replace(", arguments: {zoom: 2}", ""))
+    assert messages(path) == {}
+    path.write_text(
+        "task: infer\nname: ask\ndata: {examples: data}\nfeatures: {photo: {kind: image, from: image, size: [9, 9]}}\n"
+        "hubs: {net: {handle: module, inputs: {images: photo}}}\npredictions: {destination: out, format: tfrecord}\n"
+    )
+    assert "takes float32[?, 8, 8, 3], but the feature 'photo' gives float32[?, 9, 9, 3]" in messages(path)["hubs.net"]
