@@ -52,7 +52,7 @@ def score(file: str, trained: str) -> dict[str, Any]:
     for split in ("train", "validation", "test"):
         table: pd.DataFrame = rows(examples / f"Split-{split}")
         x[split] = np.stack([_pixels(image, feature.size, feature.channels) for image in table["image"]])
-        y[split] = table["label"]
+        y[split] = table["label"].str.decode("utf-8")
     models = [
         LogisticRegression(C=0.1, max_iter=2000),
         MLPClassifier((128,), alpha=0.01, max_iter=200, random_state=0),
