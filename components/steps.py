@@ -214,8 +214,9 @@ EVALUATOR = Step(
 PUSHER = Step(
     name="Pusher",
     executor="hubline.components.pusher.executor.Executor",
-    inputs={"model": "Model", "blessing": "ModelBlessing", "module": "Model"},
+    inputs={"model": "Model", "blessing": "ModelBlessing", "module": "Model", "examples": "Examples"},
     optional_inputs=("module",),
+    takes_modules=True,
     outputs={"pushed_model": "PushedModel", "outcome": f"{_DASHBOARD}.Markdown"},
     properties={
         "destination": "`serving.destination`",
@@ -223,6 +224,8 @@ PUSHER = Step(
         "push": "`serving.push`",
         "must_be_blessed": "whether the run is on a cluster",
         "serving": _SERVING,
+        "card": "the model card: the file without `beam`, `kubeflow`, `serving.kserve`, `data.baseline`, `data.drift`, "
+        "`data.window`; the spans; the Trainer's code",
     },
     integers=("push", "must_be_blessed"),
 )

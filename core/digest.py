@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hubline.core import storage
 from hubline.core.errors import UserError
@@ -19,12 +19,15 @@ def file_digest(path: str) -> str:
     return digest.hexdigest()
 
 
-def tree_digest(folder: str) -> str:
+def tree_digest(folder: str, without: Collection[str] = ()) -> str:
     """SHA-256 of a folder's files and their paths, independent of order, times and owners.
+
+    Files whose path in the folder is in `without` don't count.
 
     The same digest on a command line: `find . -type f | sed 's,^./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum`.
     """
-    lines = (f"{file_digest(f'{folder}/{path}')}  {path}\n" for path in storage.files_below(folder))
+    paths = (path for path in storage.files_below(folder) if path not in without)
+    lines = (f"{file_digest(f'{folder}/{path}')}  {path}\n" for path in paths)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

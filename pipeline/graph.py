@@ -1,5 +1,6 @@
 """Builds the graph of steps; no other module creates components."""
 
+import json
 from collections.abc import Mapping
 
 from tfx.dsl.components.base.base_node import BaseNode
@@ -16,10 +17,12 @@ from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_validator.requirements import checks_of
 from hubline.components.transform.config import TransformConfig
+from hubline.core.code_digest import code_digest
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
 from hubline.pipeline.paths import ClusterPaths, Paths
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.module_features import needs_statistics
+from hubline.serving.model_card import CardOfFile
 from hubline.trainer.config.export import Export
 from hubline.trainer.labels.parts import needs_pictures
 from hubline.trainer.phases import kept_for
@@ -171,6 +174,9 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         push=int(file.serving.push),
         must_be_blessed=int(on_cluster),
         serving=pins.serving,
+        examples=examples,
+        modules=modules,
+        card=_card(file, pins),
     )
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
@@ -204,6 +210,30 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         )
         model_steps.append(dashboard)
     return [*tried, *data_steps, *model_steps]
+
+
+def _card(file: PipelineFile, pins: Pins) -> CardOfFile:
+    """What the file and its pinned inputs say in the model card, without keys that change no model: Pusher, which these
+    would run again, has nothing to do with them."""
+    text = file.model_dump_json(
+        by_alias=True,
+        exclude_defaults=True,
+        exclude={
+            "beam": True,
+            "kubeflow": True,
+            "serving": {"kserve"},
+            "data": {"baseline", "drift", "window"},  # of a window, its spans are in the card
+        },
+    )
+    return CardOfFile(
+        pipeline=file.name,
+        intended_use=file.serving.card.intended_use,
+        owner=file.serving.card.owner,
+        data=file.data.patterns,
+        spans=pins.files.spans or (),
+        file=json.loads(text),
+        code=code_digest(steps.TRAINER.module),
+    )
 
 
 def _exporter(

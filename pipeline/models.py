@@ -1,11 +1,14 @@
 """What a serving folder says of its versions."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from hubline.core import storage
-from hubline.core.digest import file_digest, tree_digest
+from hubline.core.digest import file_digest
 from hubline.core.errors import UserError
+from hubline.core.nested import flat
 from hubline.serving.history import Event, History
+from hubline.serving.model_card import HTML, JSON, ModelCard, model_digest
 from hubline.serving.versions import path_of, version_numbers
 from hubline.trainer.serving_guide.interface import README
 
@@ -31,15 +34,16 @@ def details(folder: str, version: int) -> dict[str, Any]:
     path = path_of(folder, version)
     return {
         "path": path,
-        "digest": tree_digest(path),
+        "digest": model_digest(path),
         "files": {name: storage.stat(f"{path}/{name}").size for name in storage.files_below(path)},
+        "card": ModelCard.read(path),
         "readme": readme if storage.exists(readme := f"{path}/{README}") else None,
         "events": History.read(folder).of(version),
     }
 
 
 def differences(folder: str, versions: tuple[int, int]) -> dict[str, Any]:
-    """Metrics of two versions, by name, and how their files differ, by path.
+    """Metrics of two versions, by name, what differs in their cards, by key, and how their files differ, by path.
 
     Raises:
         UserError: if one doesn't exist.
@@ -47,11 +51,36 @@ def differences(folder: str, versions: tuple[int, int]) -> dict[str, Any]:
     first, second = (_digests(path_of(folder, version)) for version in versions)
     history = History.read(folder)
     metrics = [_metrics(history, version) for version in versions]
+    cards = [_facts(path_of(folder, version)) for version in versions]
     changes = {name: _change(first.get(name), second.get(name)) for name in sorted(first.keys() | second.keys())}
     return {
         "metrics": {name: [each.get(name) for each in metrics] for name in sorted({*metrics[0], *metrics[1]})},
+        "card": {
+            name: [each.get(name) for each in cards]
+            for name in sorted({*cards[0], *cards[1]})
+            if cards[0].get(name) != cards[1].get(name)
+        },
         "files": {name: change for name, change in changes.items() if change},
     }
+
+
+def _facts(version: str) -> dict[str, Any]:
+    """The content of a version's card by key, without metrics and digest, which are compared apart."""
+    card = ModelCard.read(version)
+    return dict(flat(card.model_dump(mode="json", exclude={"decision", "digest"}))) if card else {}
+
+
+def essentials(card: ModelCard) -> Iterator[str]:
+    """Lines about a model card."""
+    yield f"pipeline {card.pipeline}" + (f", owner: {card.owner}" if card.owner else "")
+    if card.intended_use:
+        yield f"intended use: {card.intended_use}"
+    yield "examples: " + ", ".join(f"{split} {count:,}" for split, count in card.examples.items())
+    for name, value in card.decision.metrics.items():
+        interval = card.decision.intervals.get(name)
+        between = f" ({interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
+        yield f"{name}: " + ("undefined" if value is None else f"{value:.4f}{between}")
+    yield "blessed" if card.decision.blessed else "not blessed"
 
 
 def _summary(history: History, number: int, serves: bool) -> dict[str, Any]:
@@ -95,4 +124,4 @@ def _change(first: str | None, second: str | None) -> str:
 
 
 def _digests(path: str) -> dict[str, str]:
-    return {name: file_digest(f"{path}/{name}") for name in storage.files_below(path)}
+    return {name: file_digest(f"{path}/{name}") for name in storage.files_below(path) if name not in (JSON, HTML)}

@@ -42,20 +42,26 @@ def list_(folder: Folder, as_json: Json = False) -> None:
 
 @app.command()
 def show(folder: Folder, version: Version, as_json: Json = False) -> None:
-    """Show a version: its files, and what happened to it.
+    """Show a version: its model card, its files, and what happened to it.
 
     Example: hubline models show examples/digits/serving 1
     """
-    from hubline.pipeline.models import details, told
+    from hubline.pipeline.models import details, essentials, told
+    from hubline.serving.model_card import HTML
 
     found = details(folder, version)
     if as_json:
         events = [event.model_dump(mode="json") for event in found["events"]]
-        print(json.dumps({"status": "succeeded", **found, "events": events}))
+        card = found["card"] and found["card"].model_dump(mode="json")
+        print(json.dumps({"status": "succeeded", **found, "card": card, "events": events}))
         return
     console, sizes = console_on(sys.stdout), found["files"].values()
     console.print(f"{found['path']}\nsha256 {found['digest']}", highlight=False)
     console.print(f"{len(sizes)} files, {sum(sizes):,} bytes", highlight=False)
+    if found["card"]:
+        for line in essentials(found["card"]):
+            console.print(line, highlight=False, markup=False)
+        console.print(f"model card: {found['path']}/{HTML}", highlight=False)
     if found["readme"]:
         console.print(f"how to ask it: {found['readme']}", highlight=False)
     for event in found["events"]:
@@ -64,7 +70,7 @@ def show(folder: Folder, version: Version, as_json: Json = False) -> None:
 
 @app.command()
 def diff(folder: Folder, first: Version, second: Version, as_json: Json = False) -> None:
-    """Show what differs between two versions: metrics and files.
+    """Show what differs between two versions: metrics, model cards and files.
 
     Example: hubline models diff examples/digits/serving 1 2
     """
@@ -80,6 +86,8 @@ def diff(folder: Folder, first: Version, second: Version, as_json: Json = False)
     console = console_on(sys.stdout)
     if found["metrics"]:
         console.print(table)
+    for name, (before, after) in found["card"].items():
+        console.print(f"{name}: {before} -> {after}", highlight=False, markup=False)
     for name, change in found["files"].items():
         console.print(f"{name}: {change}", highlight=False)
     if not found["files"]:

@@ -1,7 +1,7 @@
 """The runs of a pipeline on this machine: their results, and what they were run with."""
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
@@ -16,6 +16,7 @@ from hubline.core import storage
 from hubline.core.code_digest import STACK
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
+from hubline.core.nested import flat
 from hubline.core.package_versions import version
 from hubline.pipeline.config import AnyFile
 from hubline.pipeline.diagnostics import nearest
@@ -150,8 +151,8 @@ def differences(before: Run, after: Run) -> list[Difference]:
 def _values(run: Run) -> dict[str, Any]:
     if run.inputs is None:
         raise UserError(f"{run.name}: the run ended before it had pinned its inputs, so there is nothing to compare")
-    values = dict(_flat(run.inputs.file)) | {"code": run.inputs.code} | dict(_flat(run.inputs.versions, "versions."))
-    values |= dict(_flat(_with_files(run.inputs.pins, _lists(run.folder)), "pins."))
+    values = dict(flat(run.inputs.file)) | {"code": run.inputs.code} | dict(flat(run.inputs.versions, "versions."))
+    values |= dict(flat(_with_files(run.inputs.pins, _lists(run.folder)), "pins."))
     result = run.result
     metrics = {f"metrics.{name}": value for name, value in result.metrics.items()} if result else {}
     return values | metrics | {"status": run.status}
@@ -180,14 +181,6 @@ def _lists_of_runs(runs: Path) -> set[str]:
 def _lists(run: Path) -> str:
     """Folder of the lists of data files, given the folder of a run."""
     return str(Paths(run.parents[1]).pins)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 _S = TypeVar("_S", bound=Section)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from hubline.core import storage
 from hubline.core.config_base import is_remote
-from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError, UserError
 from hubline.serving.history import History, record
 from hubline.serving.lease import leased
+from hubline.serving.model_card import model_digest
 from hubline.serving.push import push, writing
 from hubline.serving.unfinished import unfinished
 from hubline.serving.versions import newest_version, path_of, version_numbers
@@ -43,9 +43,9 @@ def rollback(destination: str, reason: str, to: int | None = None) -> Change:
         RunError: if another version was pushed meanwhile.
     """
     serving, history = _serving(destination), History.read(destination)
-    digest = tree_digest(path_of(destination, serving))
+    digest = model_digest(path_of(destination, serving))
     target = _previous(destination, serving, digest, history) if to is None else to
-    if tree_digest(path_of(destination, target)) == digest:
+    if model_digest(path_of(destination, target)) == digest:
         raise UserError(f"{destination}: version {target} is the same model as version {serving}, which serves")
     # First what must not be forgotten: a run must not push the same model again.
     record(destination, "rolled_back", serving, digest, reason)
@@ -78,7 +78,7 @@ def _promote(destination: str, source: int, serving: int, reason: str) -> Change
 
     path = push(path_of(destination, source), destination, check=check)
     version = int(path.rpartition("/")[2])
-    record(destination, "promoted", version, tree_digest(path), reason, source)
+    record(destination, "promoted", version, model_digest(path), reason, source)
     return Change(serving, source, version)
 
 
@@ -90,7 +90,7 @@ def pin(destination: str, version: int, is_pinned: bool, reason: str = "") -> No
     """
     path = path_of(destination, version)
     with writing(destination, "serving folder"):
-        record(destination, "pinned" if is_pinned else "unpinned", version, tree_digest(path), reason)
+        record(destination, "pinned" if is_pinned else "unpinned", version, model_digest(path), reason)
 
 
 def to_prune(destination: str, keep: int) -> list[int]:
@@ -130,7 +130,7 @@ def prune(destination: str, keep: int) -> list[int]:
 def _remove(destination: str, history: History, number: int) -> int:
     path = path_of(destination, number)
     made = history.made(number)
-    digest = made.digest if made else tree_digest(path)
+    digest = made.digest if made else model_digest(path)
     if is_remote(destination):
         storage.remove(f"{path}/saved_model.pb")
         storage.remove_files_below(path)
@@ -143,7 +143,7 @@ def _remove(destination: str, history: History, number: int) -> int:
 
 def _previous(destination: str, serving: int, digest: str, history: History) -> int:
     for number in reversed([number for number in version_numbers(destination) if number < serving]):
-        found = tree_digest(path_of(destination, number))
+        found = model_digest(path_of(destination, number))
         if found != digest and history.withdrawal(found) is None:
             return number
     raise UserError(f"{destination}: there is no other model before version {serving} to return to")

@@ -1,7 +1,7 @@
 """Writes a version into a serving folder so that a polling server never loads a partial one."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +21,20 @@ _PAUSE_SECONDS = 0.1
 """Wait after losing the race for a version number. NFS may need a moment to list the new version."""
 
 
+_NOTHING: Mapping[str, bytes] = {}
+
+
 def _allow() -> None:
     pass
 
 
-def push(model: str, destination: str, what: str = "serving folder", check: Callable[[], None] = _allow) -> str:
+def push(
+    model: str,
+    destination: str,
+    what: str = "serving folder",
+    check: Callable[[], None] = _allow,
+    beside: Mapping[str, bytes] = _NOTHING,
+) -> str:
     """Copies a SavedModel, or predictions, into a folder of versions as the next version.
 
     On a disk, the version is copied under a hidden name and then renamed, which is atomic, also on NFS. Object stores
@@ -38,6 +47,7 @@ def push(model: str, destination: str, what: str = "serving folder", check: Call
         what: What error messages call the destination.
         check: Raises if the push must not happen. Called before the copy and again before the version becomes visible;
             no other push can come between the second call and the version.
+        beside: Contents of further files of the version by name.
 
     Returns:
         Path of the new version.
@@ -50,8 +60,8 @@ def push(model: str, destination: str, what: str = "serving folder", check: Call
         interruption.check()
         check()
         if is_remote(destination):
-            return _push_to_store(model, destination, check)
-        return _push_to_disk(model, Path(destination), check)
+            return _push_to_store(model, destination, check, beside)
+        return _push_to_disk(model, Path(destination), check, beside)
 
 
 def copy_once(model: str, version: str) -> None:
@@ -93,11 +103,13 @@ def writing(path: str, what: str) -> Iterator[None]:
         raise UserError(f"{path}: the {what} is not writable: {error.strerror or error}") from error
 
 
-def _push_to_disk(model: str, destination: Path, check: Callable[[], None]) -> str:
+def _push_to_disk(model: str, destination: Path, check: Callable[[], None], beside: Mapping[str, bytes]) -> str:
     destination.mkdir(parents=True, exist_ok=True)
     clear_abandoned(destination)
     with unfinished(destination) as copy:
         storage.copy_tree(model, str(copy))
+        for name, content in beside.items():
+            (copy / name).write_bytes(content)
         while True:
             # The number is fixed before the check, so a push that follows the check competes for the same number and
             # fails.
@@ -109,7 +121,7 @@ def _push_to_disk(model: str, destination: Path, check: Callable[[], None]) -> s
             time.sleep(_PAUSE_SECONDS)
 
 
-def _push_to_store(model: str, destination: str, check: Callable[[], None]) -> str:
+def _push_to_store(model: str, destination: str, check: Callable[[], None], beside: Mapping[str, bytes]) -> str:
     with leased(destination) as lease:
         version = next_version(destination)
         lease.announce(version)
@@ -124,7 +136,11 @@ def _push_to_store(model: str, destination: str, check: Callable[[], None]) -> s
         try:
             *files, last = _files(model)
             for path in files:
-                copy(path)
+                if path not in beside:
+                    copy(path)
+            for name, content in beside.items():
+                storage.write_bytes(f"{version}/{name}", content)
+                written.append(name)
             check()
             lease.renew()
             copy(last)

@@ -54,6 +54,15 @@ class InferenceService(Section):
         return canary_percent
 
 
+class Card(Section):
+    """Texts for the model card of each pushed version."""
+
+    intended_use: str = Field(default="", examples=["Ranks photos for a person who decides."])
+    """What the model is for, and what it isn't for."""
+    owner: str = Field(default="", examples=["vision@example.org"])
+    """Who answers for the model."""
+
+
 class Serving(Section):
     """Where blessed models are pushed."""
 
@@ -61,5 +70,7 @@ class Serving(Section):
     """The folder that a model server watches; each version is a subfolder named by an integer."""
     push: bool = True
     """Whether to push a blessed model. With `false`, the model stays among the artifacts of its run."""
+    card: Card = Card()
+    """Texts for the model card of each pushed version."""
     kserve: InferenceService | None = None
     """The KServe InferenceService that serves pushed versions."""

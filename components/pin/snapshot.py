@@ -11,6 +11,7 @@ from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features, vocabulary_files
 from hubline.preprocessing.vocabulary_files import read_vocabulary
+from hubline.serving.model_card import model_digest
 from hubline.serving.versions import newest_numbered, newest_version, version_in
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones
 from hubline.trainer.config.hubs import Hubs
@@ -72,7 +73,7 @@ def pin_model(folder: str) -> ServedVersion:
         UserError: if there is none.
     """
     path = version_in(folder)
-    return ServedVersion(path=path, digest=tree_digest(path))
+    return ServedVersion(path=path, digest=model_digest(path))
 
 
 def pin_files(data: Data | DataToInfer) -> PinnedFiles:
@@ -131,4 +132,4 @@ def pin_loss(loss: AnyLoss | None) -> str | None:
 def pin_serving(destination: str) -> ServedVersion | None:
     """Pins the newest version in a serving folder."""
     path = newest_version(destination)
-    return ServedVersion(path=path, digest=tree_digest(path)) if path else None
+    return ServedVersion(path=path, digest=model_digest(path)) if path else None

@@ -1,5 +1,7 @@
 """Pusher's executor."""
 
+import platform
+from collections.abc import Mapping
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
@@ -7,17 +9,21 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from hubline.artifacts.decision import DECISION, Decision
+from hubline.artifacts.examples import Manifest
 from hubline.artifacts.names import BLESSED
 from hubline.artifacts.pins import ServedVersion
+from hubline.components import module_channels
 from hubline.components.dashboard.artifacts import show
 from hubline.components.dashboard.markdown import escaped, pushed_text
 from hubline.components.exporter.card import ModuleCard
 from hubline.components.input_artifacts import module_folder
 from hubline.components.pusher.publish import publish
 from hubline.core import storage
-from hubline.core.digest import tree_digest
+from hubline.core.code_digest import STACK
 from hubline.core.errors import RunError
+from hubline.core.package_versions import version
 from hubline.serving.history import Event, History, record
+from hubline.serving.model_card import CardOfFile, ModelCard, ModuleOrigin, model_digest
 from hubline.serving.push import push
 from hubline.serving.versions import newest_version
 
@@ -53,16 +59,22 @@ class Executor(base_executor.BaseExecutor):
         if exec_properties["must_be_blessed"] and not blessed:
             raise RunError(_why_not(blessing.uri))
         pushes = blessed and exec_properties["push"]
-        digest = tree_digest(model) if pushes else None
+        digest = model_digest(model) if pushes else None
         withdrawn = History.read(destination).withdrawal(digest) if digest else None
-        pushed = bool(pushes and not withdrawn and not (serving and tree_digest(serving) == digest))
+        pushed = bool(pushes and not withdrawn and not (serving and model_digest(serving) == digest))
         if pushed:
             pinned = exec_properties["serving"]
             compared = ServedVersion.model_validate_json(pinned) if pinned else None
             _refuse_changed(compared, serving)
-            serving = push(model, destination, check=lambda: _refuse_moved(compared, newest_version(destination)))
-            found = _decision(blessing.uri).metrics
-            metrics = {name: value for name, value in found.items() if value is not None}
+            decision = _decision(blessing.uri)
+            card = _card(input_dict, exec_properties["card"], decision, str(digest))
+            serving = push(
+                model,
+                destination,
+                check=lambda: _refuse_moved(compared, newest_version(destination)),
+                beside=card.files,
+            )
+            metrics = {name: value for name, value in decision.metrics.items() if value is not None}
             record(destination, "pushed", int(_number(serving)), str(digest), metrics=metrics)
 
         published = None
@@ -85,6 +97,24 @@ class Executor(base_executor.BaseExecutor):
         show(outcome, "What was pushed", text)
 
 
+def _card(input_dict: Mapping[str, Any], of_file: str, decision: Decision, digest: str) -> ModelCard:
+    modules = module_channels.artifacts(input_dict).items()
+    return ModelCard(
+        **dict(CardOfFile.model_validate_json(of_file)),
+        examples=Manifest.read(artifact_utils.get_single_uri(input_dict["examples"])).counts,
+        modules={
+            name: ModuleOrigin(
+                handle=artifact.get_string_custom_property("handle"),
+                sha256=artifact.get_string_custom_property("sha256"),
+            )
+            for name, artifact in modules
+        },
+        decision=decision,
+        versions={"python": platform.python_version()} | {name: version(name) for name in STACK},
+        digest=digest,
+    )
+
+
 def _publish(module: list[Any], blessing: str, destination: str, model: str | None) -> str:
     folder = artifact_utils.get_single_uri(module)
     card = ModuleCard.read(folder)
@@ -99,7 +129,7 @@ def _decision(blessing: str) -> Decision:
 
 def _refuse_changed(compared: ServedVersion | None, serving: str | None) -> None:
     _refuse_moved(compared, serving)
-    if compared and serving and tree_digest(serving) != compared.digest:
+    if compared and serving and model_digest(serving) != compared.digest:
         raise RunError(f"{serving}: its files have changed since the model was compared with it{_RUN_AGAIN}")
 
 

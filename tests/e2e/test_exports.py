@@ -34,7 +34,9 @@ export:
   frozen_graph: true
   example: none
   publish: {module: photos, to: published}
-serving: {destination: serving}
+serving:
+  destination: serving
+  card: {intended_use: "Tells <b>dark</b> from light.", owner: the tests}
 """
 AGAIN = """\
 name: again
@@ -133,6 +135,20 @@ def test_the_guide_beside_the_model_has_no_record(result: Result) -> None:
     }
     assert told["requests"] == [] and not (version / "requests").exists() and not (version / "answers").exists()
     assert "example: none" in (version / "README.md").read_text()
+
+
+def test_the_model_card_says_what_the_model_is_made_from_and_for(folder: Path, result: Result) -> None:
+    version = Path(str(result.pushed_model))
+    card = json.loads((version / "model_card.json").read_text())
+    assert (card["pipeline"], card["owner"]) == ("exported", "the tests")
+    assert card["data"] == {"all": f"{folder}/data"} and sum(card["examples"].values()) == len(RECORDS)
+    module = {"handle": str(folder / "module"), "sha256": tree_digest(str(folder / "module"))}
+    assert card["modules"] == {"photos": module}
+    assert card["file"]["training"]["epochs"] == 3 and card["versions"]["tensorflow"] == tf.__version__
+    assert card["decision"] == json.loads(result.model_dump_json())["decision"]
+    page = (version / "model_card.html").read_text()
+    assert "Tells &lt;b&gt;dark&lt;/b&gt; from light." in page
+    assert f"{result.metrics['accuracy']:.4f}" in page and module["sha256"] in page
 
 
 def trained(version: str, module: Any) -> list[np.ndarray]:

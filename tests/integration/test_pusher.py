@@ -7,13 +7,16 @@ import pytest
 from tfx.types import standard_artifacts
 
 from hubline.artifacts.decision import DECISION, Decision
+from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import ServedVersion
 from hubline.components.dashboard.artifacts import Markdown
 from hubline.components.pin.snapshot import pin_serving
 from hubline.components.pusher.executor import DESTINATION, PUSHED, Executor
 from hubline.core import storage
+from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError
 from hubline.serving.history import History
+from hubline.serving.model_card import CardOfFile, ModelCard
 from hubline.serving.promotion import promote, rollback
 
 
@@ -27,13 +30,16 @@ def run_pusher(
     folder: Path, model: str, blessed: bool, compared: ServedVersion | None = None, publish_to: str = ""
 ) -> tuple[int, str]:
     """Whether it pushed, and the serving version."""
-    given, blessing, pushed, outcome = (
+    given, examples, blessing, pushed, outcome = (
         standard_artifacts.Model(),
+        standard_artifacts.Examples(),
         standard_artifacts.ModelBlessing(),
         standard_artifacts.PushedModel(),
         Markdown(),
     )
     given.uri, outcome.uri = str(folder / model), str(folder / "outcome")
+    examples.uri = str(folder / "examples")
+    Manifest(shards=(), images=()).write(examples.uri)
     blessing.set_int_custom_property("blessed", int(blessed))
     blessing.uri = str(folder / "blessing")
     decision = Decision(
@@ -46,9 +52,10 @@ def run_pusher(
         "push": 1,
         "must_be_blessed": 0,
         "serving": compared.to_property() if compared else "",
+        "card": CardOfFile(pipeline="tiny", data={"all": "data"}, file={"name": "tiny"}, code="c0de").to_property(),
     }
     outputs = {"pushed_model": [pushed], "outcome": [outcome]}
-    Executor().Do({"model": [given], "blessing": [blessing]}, outputs, properties)
+    Executor().Do({"model": [given], "examples": [examples], "blessing": [blessing]}, outputs, properties)
     return pushed.get_int_custom_property(PUSHED), pushed.get_string_custom_property(DESTINATION)
 
 
@@ -68,6 +75,11 @@ def test_what_is_blessed_is_pushed_once(tmp_path: Path) -> None:
     assert run_pusher(tmp_path, "two", blessed=False, compared=first) == (0, f"{serving}/1")
     assert run_pusher(tmp_path, "two", blessed=True, compared=first) == (1, f"{serving}/2")
     assert sorted(path.name for path in serving.iterdir()) == [".hubline", "1", "2"]
+    card = ModelCard.read(f"{serving}/2")
+    assert card is not None and card.pipeline == "tiny" and card.decision.metrics == {"accuracy": 0.9}
+    assert (
+        card.digest == History.read(str(serving)).of(2)[0].digest == tree_digest(str(tmp_path / "two/Format-Serving"))
+    )
     events = History.read(str(serving)).events
     assert [(event.kind, event.version, event.metrics) for event in events] == [
         ("pushed", number, {"accuracy": 0.9}) for number in (1, 2)

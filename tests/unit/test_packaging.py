@@ -34,7 +34,8 @@ def test_the_wheel_holds_every_module_and_the_command(tmp_path: Path) -> None:
         assert "License-Expression: Apache-2.0" in lines and "License-File: LICENSE" in lines
     modules = {f"hubline/{path.relative_to(PROJECT)}" for room in ROOMS for path in (PROJECT / room).rglob("*.py")}
     page = {f"hubline/report/page.{part}" for part in ("html.j2", "css", "js")}
-    assert modules | {"hubline/pipeline/schema.json", "hubline/pipeline/init/pipeline.yaml.j2"} | page <= names
+    templates = {"pipeline/init/pipeline.yaml", "serving/model_card.html", "trainer/serving_guide/README.md"}
+    assert modules | {"hubline/pipeline/schema.json"} | page | {f"hubline/{each}.j2" for each in templates} <= names
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"hubline"}
 
 

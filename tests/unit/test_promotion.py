@@ -202,6 +202,7 @@ def test_the_commands(tmp_path: Path) -> None:
     assert asked("diff", folder, "1", "2") == {
         "status": "succeeded",
         "metrics": {"accuracy": [0.1, 0.2]},
+        "card": {},
         "files": {"saved_model.pb": "changed"},
     }
     assert asked("diff", folder, "1", "3")["files"] == {}

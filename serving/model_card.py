@@ -1,0 +1,95 @@
+"""The model card of a pushed version: what it was made from, how good it is, and what it is for."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hubline.artifacts.decision import Decision
+from hubline.core import storage
+from hubline.core.config_base import Section
+from hubline.core.digest import tree_digest
+from hubline.core.errors import UserError
+from hubline.core.nested import flat
+
+JSON, HTML = "model_card.json", "model_card.html"
+"""Names in the folder of a version, for programs and for people."""
+
+
+class ModuleOrigin(Section):
+    """A hub module or backbone that a model was made with."""
+
+    handle: str
+    sha256: str
+
+
+class CardOfFile(Section):
+    """What the pipeline file and its pinned inputs say about a model."""
+
+    pipeline: str
+    """Name of the pipeline."""
+    intended_use: str = ""
+    owner: str = ""
+    data: dict[str, str]
+    """File pattern of the training data by split; `all` if the pipeline splits them."""
+    spans: tuple[int, ...] = ()
+    """Spans of the data; for dates, days since 1970-01-01."""
+    file: dict[str, Any]
+    """The pipeline file without defaults, and without keys that change no model."""
+    code: str
+    """Digest of the code that trained the model."""
+
+
+class ModelCard(CardOfFile):
+    """The card of a version."""
+
+    examples: dict[str, int]
+    """Examples by split."""
+    modules: dict[str, ModuleOrigin] = {}
+    decision: Decision
+    """Metrics by slice with confidence intervals, thresholds, and the verdict."""
+    versions: dict[str, str]
+    """Versions of the packages that made the model."""
+    digest: str
+    """SHA-256 of the version's files without the card."""
+
+    @classmethod
+    def read(cls, version: str) -> "ModelCard | None":
+        """The card in a version's folder; None if there is none.
+
+        Raises:
+            UserError: if it can't be read.
+        """
+        path = f"{version}/{JSON}"
+        if not storage.exists(path):
+            return None
+        try:
+            return cls.model_validate_json(storage.read_bytes(path))
+        except ValidationError as error:
+            raise UserError(f"{path}: no model card that this Hubline knows: {error}") from error
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Contents of the card's files by name."""
+        text = _template().render(card=self, facts=list(flat(self.file)))
+        return {JSON: (self.model_dump_json(indent=2) + "\n").encode(), HTML: text.encode()}
+
+
+def model_digest(version: str) -> str:
+    """SHA-256 of a model's files without its card, which doesn't make it another model."""
+    return tree_digest(version, without=(JSON, HTML))
+
+
+@cache
+def _template() -> Any:
+    import jinja2  # here, because most uses of this module render no card
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("model_card.html.j2")
