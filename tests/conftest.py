@@ -17,7 +17,7 @@ import pytest
 from tests.support import stores
 
 # A commit that has passed passes again. `--hypothesis-profile=default` draws anew.
-hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
 
