@@ -12,6 +12,7 @@ from hubline.artifacts.quarantine import FILE, QuarantinedRecord, write_quaranti
 from hubline.components.example_gen.contract import ColumnTypes, are_sound, find_fault, kind_of
 from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, Job, broken, damaged, split_of
 from hubline.components.example_gen.selector import Reason, reason_of, selector_of
+from hubline.core import interruption
 from hubline.core.digest import file_digest
 from hubline.core.errors import DataError
 from hubline.core.tfrecord_recovery import RecoveredRecord, salvage
@@ -77,6 +78,7 @@ class _RecordFilter:
         """Yields the bad records; before each, writes the valid records that precede it."""
         records = enumerate(salvage(self._job.path))
         while batch := list(islice(records, _SIEVED)):
+            interruption.check()
             sound = []
             for number, record in batch:
                 if self._is_left_out(record):

@@ -14,7 +14,7 @@ from hubline.components.example_gen.contract import ColumnTypes, find_fault, kin
 from hubline.components.example_gen.ingest_graphs import Graphs, graphs_of
 from hubline.components.example_gen.ingest_job import QUARANTINE, UNPARSED, IngestResult, Job, broken
 from hubline.components.example_gen.selector import LEFT_OUT, Reason, Selector, selector_of
-from hubline.core import storage
+from hubline.core import interruption, storage
 from hubline.core.digest import file_digest
 from hubline.core.errors import tensorflow_reason
 from hubline.core.tfrecord_recovery import inflated_size, salvage
@@ -30,11 +30,17 @@ _SELECTED_AT_ONCE = 64
 
 
 def ingest_fast(job: Job, folder: str) -> IngestResult | None:
-    """Ingests a file in TensorFlow's C++; None if TensorFlow doesn't reach its end."""
+    """Ingests a file in TensorFlow's C++; None if TensorFlow doesn't reach its end.
+
+    Raises:
+        DataError: as `ingest`.
+        Interrupted: between two batches, once the process is asked to end.
+    """
     try:
         seen = survey(job)
         return write(job, seen, folder) if seen else None
     except (tf.errors.OpError, UnicodeDecodeError) as error:  # TensorFlow can't decode a message that quotes a record
+        interruption.check()
         _LOGGER.info("%s: is read record by record: %s", job.file.path, tensorflow_reason(error))
         return None
 

@@ -11,6 +11,7 @@ from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound
 from hubline.components.example_gen.ingest_job import split_of
 from hubline.components.example_gen.selector import LEFT_OUT, Reason, Selector
+from hubline.core import interruption
 from hubline.preprocessing.examples import are_sequences, flattened
 
 _READ_BYTES = 1 << 20
@@ -49,6 +50,7 @@ class Graphs:
         places, largest, total, sequences = [], np.zeros(self._targets, np.int64), 0, False
         # A dataset reduction would copy the accumulated targets with every batch.
         for records in _batches(path, compression, size).prefetch(1):
+            interruption.check()
             looked = self._look(records)
             places.append(looked[0].numpy())
             largest = np.maximum(largest, looked[1].numpy())
@@ -86,10 +88,14 @@ class Graphs:
         places_of: tf.Tensor,
         targets: tf.Tensor,
     ) -> None:
-        """Writes the records of each target to its own file; those of splits as tf.Examples."""
+        """Writes the records of each target to its own file; those of splits as tf.Examples.
+
+        Ends with an error of TensorFlow, between two batches, once the process is asked to end.
+        """
 
         def of_place(place: int, batch: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
-            chosen = tf.boolean_mask(records, places_of[batch * size : (batch + 1) * size] == place)
+            with tf.control_dependencies([tf.numpy_function(_go_on, [], tf.bool)]):
+                chosen = tf.boolean_mask(records, places_of[batch * size : (batch + 1) * size] == place)
             return self._as_examples(chosen) if place < self._places else chosen
 
         for number, place in enumerate(places):
@@ -123,6 +129,12 @@ def _batches(path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tf.dat
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
     return tf.data.TFRecordDataset(path, compression, buffer_size=_READ_BYTES).batch(size).with_options(options)
+
+
+def _go_on() -> np.ndarray:
+    """Raises Interrupted in TensorFlow's loop over the batches, which is a single operation."""
+    interruption.check()
+    return np.array(True)
 
 
 def _lengths(records: tf.Tensor) -> tf.Tensor:

@@ -19,7 +19,7 @@ from hubline.components.example_gen.ingest import ingest, refuse_changed
 from hubline.components.example_gen.ingest_fast import Survey, survey, write
 from hubline.components.example_gen.ingest_graphs import FRAMING
 from hubline.components.example_gen.ingest_job import IngestResult, Job
-from hubline.core import storage
+from hubline.core import interruption, storage
 from hubline.core.errors import tensorflow_reason
 from hubline.core.tfrecords import compression_of, read_batches
 
@@ -101,6 +101,7 @@ def _ingest_as_one(jobs: Sequence[Job], folder: str) -> IngestResult | None:
                 return None
             ingested = write(joined, seen, folder)
         except (tf.errors.OpError, UnicodeDecodeError) as error:
+            interruption.check()
             _LOGGER.info("%s and others: are read one by one: %s", jobs[0].file.path, tensorflow_reason(error))
             return None
     for job in jobs:
@@ -121,6 +122,7 @@ def _join(paths: Sequence[str], target: str) -> list[int] | None:
     ends = []
     with Path(target).open("wb") as out:
         for path in paths:
+            interruption.check()
             try:
                 _append(path, out)
             except (OSError, EOFError, zlib.error):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hubline.components.config.selection import ShareOfRecords
 from hubline.components.example_gen.ingest_job import Job
 from hubline.components.example_gen.selector import BUCKETS, Reason, hashes, reason_of, selector_of
-from hubline.core import storage
+from hubline.core import interruption, storage
 from hubline.core.tfrecord_recovery import salvage
 from hubline.core.tfrecords import compression_of
 from hubline.preprocessing.examples import flattened
@@ -65,6 +65,7 @@ def _hashes_one_by_one(job: Job) -> Iterator[np.ndarray]:
 def _smallest_of(parts: Iterable[np.ndarray], count: int) -> np.ndarray:
     found = np.zeros(0, np.int64)
     for part in parts:
+        interruption.check()
         found = np.concatenate([found, part])
         if len(found) > 2 * count + _BATCH:
             found = _smallest(found, count)

@@ -17,6 +17,7 @@ from hubline.components.predictor.predict import BadItem, BadPolicy, Prediction,
 from hubline.components.spread.stage import Report, Stage
 from hubline.components.spread.weights import PREDICTED
 from hubline.core import json_text, storage
+from hubline.core.concurrency import in_order
 from hubline.core.config_base import Section
 from hubline.core.shard_cache import ShardCache
 from hubline.trainer.task import MASK
@@ -114,8 +115,11 @@ def prediction_stage(work: PredictionJob, tasks: Sequence[Task], store: str) -> 
 def summaries(stage: Stage[Task]) -> list[PredictionSummary]:
     """The summaries of finished shards."""
     cache = ShardCache(stage.store)
-    found = (cache.found(task.key, task.name) for task in stage.tasks)
-    return [PredictionSummary.model_validate_json(_text(f"{folder}/{_MADE}")) for folder in found]
+
+    def summary(task: Task) -> PredictionSummary:
+        return PredictionSummary.model_validate_json(_text(f"{cache.found(task.key, task.name)}/{_MADE}"))
+
+    return list(in_order(summary, stage.tasks))
 
 
 def write_pictures(work: PredictionJob, prediction: Prediction, folder: str) -> dict[str, str]:
@@ -194,15 +198,19 @@ def assemble(stage: Stage[Task], made: Sequence[PredictionSummary], folder: str,
         task: f"{_PREDICTIONS}-{number:05d}-of-{len(predicted):05d}.{form}" for number, task in enumerate(predicted)
     }
     bad = b""
-    for task in tasks:
-        kept = store.found(task.key, task.name)
-        for path in storage.files_below(kept):
+    links: list[tuple[str, str]] = []
+    kept_folders = list(in_order(lambda task: store.found(task.key, task.name), tasks))
+    for task, kept, paths in zip(tasks, kept_folders, in_order(storage.files_below, kept_folders), strict=True):
+        for path in paths:
             if path == BAD:
                 bad += _bytes(f"{kept}/{path}")
             elif path == _PREDICTIONS and task in names:
-                storage.link(f"{kept}/{path}", f"{folder}/{names[task]}")
+                links.append((f"{kept}/{path}", f"{folder}/{names[task]}"))
             elif "/" in path:
-                storage.link(f"{kept}/{path}", f"{folder}/{path}")
+                links.append((f"{kept}/{path}", f"{folder}/{path}"))
+    # Each link is flushed to the disk, or is a request to a store: 10,000 pictures take long one after the other.
+    for _ in in_order(lambda link: storage.link(*link), links):
+        pass
     if bad:
         storage.write_bytes(f"{folder}/{BAD}", bad)
     return list(names.values())

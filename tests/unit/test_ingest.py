@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from hubline.artifacts.examples import Manifest, ShardFile
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.splits import HashSplit
-from hubline.components.example_gen import ingest_fast
+from hubline.components.example_gen import ingest_fast, small_files
 from hubline.components.example_gen.contract import ColumnTypes
 from hubline.components.example_gen.ingest_graphs import graphs_of
 from hubline.components.example_gen.ingest_job import split_of
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.components.example_gen.results import Result, refuse_empty
+from hubline.core import interruption
 from hubline.core.digest import file_digest
 from hubline.core.errors import DataError
+from hubline.core.shard_cache import ShardCache
 from tests.support import example_data
 from tests.support.ingestion import CONTRACT, FEATURES, PNG, ingest_to, job
 
@@ -167,3 +169,41 @@ def test_an_image_that_does_not_decode_is_found_in_its_file(tmp_path: Path) -> N
     (found,) = undecodable(str(bad), FEATURES)
     assert str(found).startswith(f"{bad}: record 7 (counted from 0): its image 'image' does not decode")
     assert list(undecodable(str(fine), FEATURES)) == []
+
+
+@pytest.mark.parametrize("way", ["clean", "damaged", "together"])
+def test_a_file_is_left_between_two_batches_when_the_process_is_asked_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(ingest_fast, "BATCH", 64)
+    records = [example_data.record(image=PNG, label="dark", x=number) for number in range(256)]
+    paths = [
+        example_data.write_tfrecord(tmp_path / name, records) for name in (("a", "b") if way == "together" else "a")
+    ]
+    if way == "damaged":
+        paths[0].write_bytes(paths[0].read_bytes()[:-3])
+    jobs = [job(path, policy="quarantine") for path in paths]
+    cache, checks = ShardCache(str(tmp_path / "store")), []
+
+    def run(last: int) -> None:
+        checks.clear()
+
+        def check() -> None:
+            checks.append(last)
+            if len(checks) > last:
+                raise interruption.Interrupted("SIGINT")
+
+        monkeypatch.setattr(interruption, "check", check)
+        with cache.making(f"after {last}") as folder:
+            small_files.ingest_group(jobs, folder)
+
+    run(10**6)
+    count = len(checks)
+    assert count >= 8, "before each batch that is read, and each that is written"
+    assert cache.find(f"after {10**6}")
+    for last in (0, 1, count // 2, count - 1):
+        with pytest.raises(interruption.Interrupted):
+            run(last)
+        assert len(checks) < last + 8, "nothing else is begun"
+        assert cache.find(f"after {last}") is None
+        assert not list((tmp_path / "store" / f"after {last}").glob("*")), "nothing half-written"
