@@ -8,7 +8,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from hubline.components.example_gen.records import columns_of, label_type, number_type
+from hubline.components.example_gen.records import columns_of, label_type, value_type
 from hubline.components.example_gen.rules.boxes import BoxRule
 from hubline.components.example_gen.rules.classes import ClassRule
 from hubline.components.example_gen.rules.images import ClipRule, ImageRule, MaskRule
@@ -51,7 +51,8 @@ class Contract(Section):
     several: bool = False
     """Whether a record may have any number of classes, including none."""
     classes: tuple[str, ...] | None = None
-    """Class names: a string label is one of them, an integer label is an index. None if any value is valid."""
+    """Class names: a string label is one of them, an integer label is an index. None if any value is valid. Without a
+    `label` column, the column in `numbers` may hold these names instead of numbers."""
     numbers: tuple[str, ...] = ()
     """Numeric columns from which the label is computed."""
     positive: bool = False
@@ -78,7 +79,7 @@ class Contract(Section):
         rules = [self._image_rule(name) for name in self.images]
         rules += [SoundRule(name) for name in self.sounds]
         rules += [MaskRule(name) for name in self.masks]
-        rules += [NumberRule(name, self.positive, self.indicators) for name in self.numbers]
+        rules += [NumberRule(name, self.positive, self.indicators, self._names) for name in self.numbers]
         if self.weight:
             rules.append(WeightRule(self.weight))
         if self.label:
@@ -86,6 +87,11 @@ class Contract(Section):
         if self.label and self.boxes:
             rules.append(BoxRule(self.label, self.boxes.sides, self.boxes.size, self.classes))
         return tuple(rules)
+
+    @property
+    def _names(self) -> tuple[str, ...] | None:
+        """The class names that a column of numbers may hold instead."""
+        return None if self.label else self.classes
 
     def _image_rule(self, column: str) -> Rule:
         if stored := dict(self.pixels).get(column):
@@ -98,7 +104,7 @@ class ColumnTypes(Section):
 
     label: Literal["string", "int64", ""] = "int64"
     """Dtype of class labels; empty while unknown, because all records so far have empty labels."""
-    numbers: tuple[Literal["int64", "float32"], ...] = ()
+    numbers: tuple[Literal["string", "int64", "float32"], ...] = ()
     """Dtypes of the contract's `typed` columns."""
 
     def dtypes(self, contract: Contract) -> dict[str, str]:
@@ -120,7 +126,7 @@ def kind_of(record: bytes, contract: Contract, before: ColumnTypes | None = None
     columns = columns_of(record)
     return ColumnTypes(
         label=label_type(columns, contract.label) if contract.label else "int64",
-        numbers=tuple(number_type(columns[name]) for name in contract.typed),
+        numbers=tuple(value_type(columns[name]) for name in contract.typed),
     )
 
 

@@ -24,7 +24,7 @@ def _class(label: ClassLabel) -> dict[str, Any]:
 
 
 def _binary(label: BinaryLabel) -> dict[str, Any]:
-    return {"numbers": label.columns}
+    return {"numbers": label.columns} | ({"classes": label.classes} if label.may_be_names else {})
 
 
 def _multilabel(label: MultilabelLabel) -> dict[str, Any]:

@@ -52,6 +52,11 @@ def label_type(columns: Mapping, name: str) -> Literal["string", "int64", ""]:
     return "int64" if name in columns and columns[name].HasField("int64_list") else ""
 
 
+def value_type(feature: tf.train.Feature) -> Literal["string", "int64", "float32"]:
+    """Dtype of a column that has values."""
+    return "string" if feature.WhichOneof("kind") == "bytes_list" else number_type(feature)
+
+
 def number_type(feature: tf.train.Feature) -> Literal["int64", "float32"]:
     """Dtype of a numeric column."""
     return "int64" if feature.WhichOneof("kind") == "int64_list" else "float32"

@@ -78,12 +78,23 @@ def suggest_label(column: ColumnProfile, is_whole: bool) -> LabelSuggestion:
         return _several(column, is_whole)
     if column.type != "text" and {value for value, _ in column.frequent} == {0, 1}:
         return _classes(column, {"kind": "binary"}, "0 is no, 1 is yes; `classes: [no, yes]` names them otherwise")
+    if column.type == "text" and (names := _no_and_yes(column)):
+        return _classes(column, {"kind": "binary", "classes": names}, "the second class is the positive one")
     if column.type == "float" or (column.type == "integer" and column.distinct > MOST_CLASSES):
         return _number(column)
     settings, comment = named_classes(column, is_whole)
     return _classes(column, {"kind": "class"} | settings, comment)
 
 
+def _no_and_yes(column: ColumnProfile) -> list[str] | None:
+    """The two values, the positive one last, if the words say which that is. Of other pairs, such as `cat` and `dog`,
+    only the user knows, so that they are left to kind `class`."""
+    values = {value.casefold(): value for value, _ in column.frequent if isinstance(value, str)}
+    pair = next((pair for pair in _NO_AND_YES if values.keys() == set(pair)), None)
+    return [values[word] for word in pair] if pair and column.distinct == 2 else None
+
+
+_NO_AND_YES = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("negative", "positive"))
 _WRONG = {"image": "images", "bytes": "bytes that are no text", "nothing": "no value in any record"}
 
 

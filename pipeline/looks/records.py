@@ -25,6 +25,7 @@ Fault = Callable[[Column], str | None]
 
 _GREY, _PALETTE = 0, 3
 """Color types of PNGs."""
+_TEXT_LABELS = "texts are for kind: class, or binary without a threshold"
 _SHOWN = 12
 _SHOWN_LENGTH = 40
 
@@ -174,11 +175,15 @@ def _class_fault(classes: tuple[str, ...] | None, other_names: bool = False) -> 
 
 
 def _number_fault(asked: dict[str, Any]) -> Fault:
+    names = None if "label" in asked else asked.get("classes")
+
     def fault(column: Column) -> str | None:
         value = column.values[0]
+        if isinstance(value, bytes) and names is not None:
+            return _class_fault(names)(column)
         if isinstance(value, bytes):
             text = _short(value.decode(errors="replace"))
-            return f"is the text '{text}'; it must be a number; texts are for kind: class"
+            return f"is the text '{text}'; it must be a number; {_TEXT_LABELS}"
         if not math.isfinite(value):
             return f"is {value}; it must be finite"
         if asked.get("positive") and value <= 0:

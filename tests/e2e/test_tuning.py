@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ruamel.yaml import YAML
+from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
 from hubline.pipeline.run import run
 from tests.support import example_data
@@ -22,7 +23,7 @@ data: {examples: data, split: {train: train-*, validation: validation-*, test: t
 features:
   one: {kind: numeric}
   two: {kind: numeric}
-label: {kind: class, from: side, classes: [inside, outside]}
+label: {kind: binary, from: side, classes: [inside, outside]}
 training:
   epochs: 6
   batch_size: 20
@@ -39,7 +40,7 @@ tune:
   parallel: 2
   seed: 5
   trials: 4
-evaluation: {thresholds: {accuracy: {at_least: 0.1}}}
+evaluation: {metrics: [precision, recall, f1, pr_auc, auc], thresholds: {accuracy: {at_least: 0.1}}}
 serving: {destination: serving}
 """
 SPLITS = {"train": 120, "validation": 61, "test": 40}
@@ -107,6 +108,27 @@ def test_the_model_is_trained_with_the_values_of_the_best_trial(tuned: tuple[Pat
     page = Path(searched.report, "index.html").read_text()
     assert str(searched.best_trial) in unescape(page) and f"{best['objective']:.4g}" in page
     assert all(f'"{name}"' in page for name in ("trials", "tuned-0", "tuned-1", "tuned-2", "tuned-3"))
+
+
+def test_metrics_of_two_names_are_those_of_scikit_learn_for_the_second(tuned: tuple[Path, Any, Any]) -> None:
+    folder, searched, _ = tuned
+    records = [record.numpy() for record in tf.data.TFRecordDataset(f"{folder}/data/test-0")]
+    texts = [tf.train.Example.FromString(record).features.feature["side"].bytes_list.value[0] for record in records]
+    answer = tf.saved_model.load(str(searched.pushed_model)).signatures["serving_default"](tf.constant(records))
+    assert answer["classes"].numpy()[0].tolist() == [b"inside", b"outside"]
+    true, predicted = np.array(texts) == b"outside", answer["label"].numpy() == b"outside"
+    scores = answer["scores"].numpy()[:, 1]
+    expected = {
+        "precision": precision_score(true, predicted),
+        "recall": recall_score(true, predicted),
+        "f1": f1_score(true, predicted),
+        "auc": roc_auc_score(true, scores),
+    }
+    found = searched.decision.metrics
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+    assert found["pr_auc"] == pytest.approx(average_precision_score(true, scores), abs=0.02)  # interpolated
+    page = Path(searched.report, "index.html").read_text()
+    assert f"{expected['f1']:.4f}" in page
 
 
 def test_a_gpu_that_is_not_there_ends_a_run_before_its_steps(tuned: tuple[Path, Any, Any]) -> None:

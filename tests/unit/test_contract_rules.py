@@ -22,6 +22,8 @@ CONTRACTS = {
     "indices": (Contract(images=(), label="a", classes=CLASSES), ColumnTypes()),
     "several": (Contract(images=(), label="a", classes=CLASSES, several=True), ColumnTypes(label="string")),
     "numbers": (Contract(images=(), numbers=("a", "b")), ColumnTypes(numbers=("float32", "int64"))),
+    "one of two names": (Contract(images=(), numbers=("a",), classes=CLASSES[1:]), ColumnTypes(numbers=("string",))),
+    "a number for names": (Contract(images=(), numbers=("a",), classes=CLASSES[1:]), ColumnTypes(numbers=("int64",))),
     "positive": (Contract(images=(), numbers=("a",), positive=True), ColumnTypes(numbers=("float32",))),
     "indicators": (Contract(images=(), numbers=("a", "b"), indicators=True), ColumnTypes(numbers=("int64", "float32"))),
     "boxes": (
@@ -44,6 +46,8 @@ SOUND: dict[str, dict[str, list]] = {
     "indices": {"a": [2]},
     "several": {"a": [b"cat", b"dog"]},
     "numbers": {"a": [0.5], "b": [3]},
+    "one of two names": {"a": ["été".encode()]},
+    "a number for names": {"a": [7]},
     "positive": {"a": [0.25]},
     "indicators": {"a": [1], "b": [0.0]},
     "boxes": {"a": [b"cow", b"dog"], "b": [0.0, 0.25, 0.5, 1.0] * 2},
@@ -65,7 +69,9 @@ def records(draw: st.DrawFn, contract: Contract, kind: ColumnTypes) -> dict[str,
     """Columns of a record, mostly of the right types and counts."""
     own = {name: column(ENCODED) for name in (*contract.images, *contract.masks)}
     numbers = dict(zip(contract.typed, kind.numbers, strict=True))
-    own |= {name: column(FLOATS if dtype == "float32" else INDICES) for name, dtype in numbers.items()}
+    own |= {
+        name: column({"float32": FLOATS, "int64": INDICES, "string": NAMES}[dtype]) for name, dtype in numbers.items()
+    }
     if contract.label:
         own[contract.label] = column(NAMES if kind.label == "string" else INDICES)
     if contract.boxes:

@@ -132,6 +132,12 @@ def test_why_a_column_is_left_out(seen: ColumnProfile, reason: str) -> None:
         (LABEL, True, {"kind": "binary"}),
         (column(distinct=2, frequent=((1.0, 600), (0.0, 400))), True, {"kind": "binary"}),
         (column("text", distinct=2), True, {"kind": "class", "classes": ["a", "b"]}),
+        (
+            column("text", distinct=2, frequent=(("Yes", 100), ("No", 900))),
+            False,
+            {"kind": "binary", "classes": ["No", "Yes"]},
+        ),
+        (column("text", distinct=3, frequent=(("yes", 100), ("no", 899), ("Yes", 1))), False, {"kind": "class"}),
         (column("text", distinct=2), False, {"kind": "class"}),
         (column("text", distinct=21), True, {"kind": "class"}),
         (

@@ -197,6 +197,14 @@ def test_a_number_above_the_threshold_is_of_the_second_class(
 
 
 @pytest.mark.parametrize("form", [as_column, as_optional])
+def test_the_second_of_two_names_is_the_positive_class(form: Callable) -> None:
+    label = label_of(kind="binary", classes=["ham", "spam"], **{"from": "x"})
+    read = reading({"x": form([b"spam", b"ham", b"spam"])})
+    assert label.index(read).numpy().tolist() == [1, 0, 1] and label.index(read).dtype == tf.int64
+    assert label.names(read).numpy().tolist() == [b"spam", b"ham", b"spam"]
+
+
+@pytest.mark.parametrize("form", [as_column, as_optional])
 def test_a_comparison_tells_the_classes_apart(form: Callable) -> None:
     label = label_of(kind="binary", where="tips > 0.2 * fare + n", classes=["mean", "generous"])
     columns = {"tips": [0.0, 4.5, 9.0], "fare": [10.0, 12.5, 0.0], "n": [1, 2, 9]}

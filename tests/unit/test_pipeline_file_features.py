@@ -231,7 +231,7 @@ def test_every_feature_has_a_use_and_every_use_its_feature(tmp_path: Path, descr
 @pytest.mark.parametrize(
     ("described", "key", "says"),
     [
-        ("{kind: binary}", "label", "set either `from`, a column of numbers, or `where`, a comparison"),
+        ("{kind: binary}", "label", "set either `from`, a column of class names or numbers, or `where`"),
         ("{kind: binary, from: a, where: a > b}", "label", "set either `from`"),
         ("{kind: binary, where: a > b, threshold: 2}", "label", "threshold requires `from`"),
         ("{kind: binary, from: a, classes: [x, x]}", "label", "the two classes must have different names"),
