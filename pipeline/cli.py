@@ -18,6 +18,7 @@ from hubline.pipeline.kubeflow.compile_command import compile_
 from hubline.pipeline.kubeflow.schedule_commands import app as schedule
 from hubline.pipeline.kubeflow.submit_command import submit
 from hubline.pipeline.models_commands import app as models
+from hubline.pipeline.module_commands import app as module
 from hubline.pipeline.predict.cli import predict
 from hubline.pipeline.runs_commands import app as runs
 from hubline.pipeline.schema_command import schema
@@ -37,6 +38,7 @@ app.add_typer(convert, name="convert")
 app.add_typer(schedule, name="schedule")
 app.add_typer(runs, name="runs")
 app.add_typer(models, name="models")
+app.add_typer(module, name="module")
 
 
 def main() -> None:
@@ -289,29 +291,22 @@ def inspect(
     from hubline.pipeline.output import NOWHERE, into_log
 
     with into_log(NOWHERE) as (stdout, _):
-        from hubline.pipeline.inspect import inspect_handle, parameters_of, show_module
+        from hubline.pipeline.inspect import about, inspect_handle, parameters_of, show_module
         from hubline.pipeline.inspect_checkpoint import checkpoint_at, inspect_checkpoint, show_checkpoint
 
         if prefix := checkpoint_at(handle):
             content = inspect_checkpoint(prefix)
-            about = {"status": "succeeded", **content.model_dump(mode="json")}
+            outcome = {"status": "succeeded", **content.model_dump(mode="json")}
             if not as_json:
                 show_checkpoint(console_on(stdout), content)
         else:
-            module, sha256, reaching = inspect_handle(handle)
-            parameters = parameters_of(handle, module)
-            about = {
-                "status": "succeeded",
-                "handle": handle,
-                "sha256": sha256,
-                "reaching_operations": reaching,
-                "parameters": [each.model_dump() for each in parameters],
-                **module.model_dump(mode="json"),
-            }
+            offer, sha256, reaching = inspect_handle(handle)
+            parameters = parameters_of(handle, offer)
+            outcome = about(handle, sha256, offer, reaching, parameters)
             if not as_json:
-                show_module(console_on(stdout), handle, sha256, module, reaching, parameters)
+                show_module(console_on(stdout), handle, sha256, offer, reaching, parameters)
     if as_json:
-        print(json.dumps(about))
+        print(json.dumps(outcome))
 
 
 app.command()(predict)

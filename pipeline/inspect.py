@@ -4,6 +4,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -55,6 +56,20 @@ def parameters_of(handle: str, module: Module) -> tuple[ParameterCount, ...]:
         sum(size or 0 for variable, size in sizes.items() if variable.trainable is which) for which in (True, False)
     )
     return (ParameterCount(part="module", trainable=trainable, frozen=frozen),)
+
+
+def about(
+    handle: str, sha256: str, module: Module, reaching: Mapping[str, str], parameters: Sequence[ParameterCount]
+) -> dict[str, Any]:
+    """What `show_module` prints, in JSON."""
+    return {
+        "status": "succeeded",
+        "handle": handle,
+        "sha256": sha256,
+        "reaching_operations": reaching,
+        "parameters": [each.model_dump() for each in parameters],
+        **module.model_dump(mode="json"),
+    }
 
 
 def _size(shape: tuple[int | None, ...] | None) -> int | None:

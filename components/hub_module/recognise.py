@@ -6,13 +6,12 @@ from pathlib import Path
 
 from hubline.core import storage
 from hubline.core.errors import UserError
+from hubline.trainer.keras_files.recognise import KerasFile, read_keras_file
 
 _FILE = "saved_model.pb"
 _SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
-_EXPORT = (
-    "save the model as a SavedModel and give that folder: "
-    "tf.keras.models.load_model('{path}').export('module'), or .save('module', save_format='tf') with Keras 2"
-)
+_MAKE = "hubline module from-keras {path} --output DIR"
+_HDF5, _TFLITE = b"\x89HDF\r\n", b"TFL3"
 _OTHERS = {
     ".tflite": "a TensorFlow Lite file, made for devices alone; give the SavedModel that it was made from",
     ".onnx": "an ONNX file; convert it to a SavedModel and give that folder",
@@ -31,19 +30,23 @@ def refuse(path: str) -> None:
 
 
 def _file(path: str) -> str | None:
-    with Path(path).open("rb") as file:
-        head = file.read(8)
-    is_hdf5, is_zip = head.startswith(b"\x89HDF\r\n"), zipfile.is_zipfile(path)
-    if path.endswith(".keras") or is_hdf5 or (is_zip and _is_keras(path)):
-        return f"a Keras file, not a SavedModel; {_EXPORT.format(path=path)}"
+    if keras := read_keras_file(path):
+        return _keras(keras)
+    if zipfile.is_zipfile(path):
+        return _OTHERS[".zip"]
     if Path(path).name == _FILE:
         return f"a file of a SavedModel; give the folder that it is in, {Path(path).parent}"
-    return _OTHERS.get(".zip" if is_zip else Path(path).suffix)
+    with Path(path).open("rb") as file:
+        head = file.read(8)
+    if head[4:] == _TFLITE:
+        return _OTHERS[".tflite"]
+    return "an HDF5 file that Keras didn't write" if head.startswith(_HDF5) else _OTHERS.get(Path(path).suffix)
 
 
-def _is_keras(path: str) -> bool:
-    with zipfile.ZipFile(path) as file:
-        return {"config.json", "metadata.json"} <= set(file.namelist())
+def _keras(file: KerasFile) -> str:
+    if not file.has_model:
+        return f"{file.description}; save the whole model, and make a module of it: {_MAKE.format(path='model.keras')}"
+    return f"{file.description}; make a module of it: {_MAKE.format(path=file.path)}"
 
 
 def _folder(path: str) -> str | None:
@@ -62,7 +65,9 @@ def _folder(path: str) -> str | None:
         return "a checkpoint, weights without a graph; load it into its model, and save that as a SavedModel"
     keras = [name for name in names if name.endswith((".keras", ".h5", ".hdf5"))]
     if keras:
-        return f"not a hub module, but a folder with a Keras file; {_EXPORT.format(path=f'{path}/{keras[0]}')}"
+        found = read_keras_file(f"{path}/{keras[0]}")
+        about = _keras(found) if found else "an HDF5 file that Keras didn't write"
+        return f"not a hub module, but a folder with {keras[0]}, {about}"
     return f"not a hub module: there is no {_FILE} in this folder"
 
 

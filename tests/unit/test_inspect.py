@@ -132,10 +132,11 @@ def test_what_is_no_module_is_named_with_what_to_do(tmp_path: Path) -> None:
     model = tf.keras.Sequential([tf.keras.layers.Input([2]), tf.keras.layers.Dense(2)])
     for name in ("a.keras", "b.h5"):
         model.save(tmp_path / name)
-        assert "a Keras file, not a SavedModel; save the model as a SavedModel" in refused(tmp_path / name)
+        said = refused(tmp_path / name)
+        assert f"a Keras 2 model; make a module of it: hubline module from-keras {tmp_path / name} --output" in said
     (tmp_path / "of keras").mkdir()
     (tmp_path / "a.keras").rename(tmp_path / "of keras" / "a.keras")
-    assert "a folder with a Keras file" in refused(tmp_path / "of keras")
+    assert "a folder with a.keras, a Keras 2 model" in refused(tmp_path / "of keras")
 
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "c.index").write_bytes(b"")

@@ -16,6 +16,7 @@ CONVERTED = "`hubline convert` reads a user's files on this machine and writes T
 RUN = "the folder of a local run, which is on this machine: a lock, TFX's artifacts and ML Metadata need a disk"
 
 REASONS = {
+    "trainer/keras_files": "a model on this machine, read before TensorFlow is",
     "components/engine_jobs/on_worker.py": SOURCE,
     "components/example_gen/first_record.py": "`hubline check` looks at local data only",
     "components/example_gen/small_files.py": TEMPORARY,
@@ -46,6 +47,7 @@ REASONS = {
     "pipeline/kubeflow/publish.py": FILE,
     "pipeline/kubeflow/workers/jobs.py": "the namespace of a pod, which Kubernetes puts into a file",
     "pipeline/load.py": FILE,
+    "pipeline/make_module.py": "models and modules on this machine, moved to their place by a rename",
     "pipeline/local.py": RUN,
     "pipeline/output.py": RUN,
     "pipeline/paths.py": RUN,

@@ -33,3 +33,12 @@ def preprocess_input(application: Callable[..., tf.keras.Model]) -> Callable[[tf
     `MobileNetV3Small`.
     """
     return sys.modules[application.__module__].preprocess_input
+
+
+def regularization_losses(model: tf.keras.Model) -> list[Callable[[], tf.Tensor]]:
+    """The losses of a model's weights, each a function without arguments.
+
+    Private: a layer's `_callable_losses`. The public `losses` of a model has their present values only.
+    """
+    layers = [layer for layer in model.submodules if isinstance(layer, tf.keras.layers.Layer)]
+    return [loss for layer in [model, *layers] for loss in layer._callable_losses]

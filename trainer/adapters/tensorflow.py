@@ -140,3 +140,21 @@ class GraphInitializer(CapturableResource):
 
     def _initialize(self) -> None:
         self.initialize()
+
+
+def rename_variables(path: str, names: Sequence[str]) -> None:
+    """Names the variables of a reusable SavedModel, in the order of its list `variables`, and updates its fingerprint.
+
+    Private: the message as for `parse_saved_model`, and the writer of fingerprints. A variable of Keras 3 is called
+    `kernel` in every layer, its path being known to Keras only; fine-tuning selects variables by name.
+    """
+    file = f"{path}/saved_model.pb"
+    saved = parse_saved_model(storage.read_bytes(file))
+    (graph,) = saved.meta_graphs
+    nodes = graph.object_graph_def.nodes
+    (listed,) = (child.node_id for child in nodes[0].children if child.local_name == "variables")
+    for child in nodes[listed].children:
+        if child.local_name.isdecimal():
+            nodes[child.node_id].variable.name = names[int(child.local_name)]
+    storage.write_bytes(file, saved.SerializeToString(deterministic=True))
+    fingerprinting_utils.write_fingerprint(path)

@@ -1,0 +1,282 @@
+"""`hubline module`: makes reusable hub modules of Keras models, and refuses what it can't make one of."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from typer.testing import CliRunner
+
+from hubline.core.config_base import read_sections
+from hubline.core.errors import UserError
+from hubline.pipeline.cli import app
+from hubline.preprocessing.config import Features
+from hubline.trainer.config.hubs import Hub
+from hubline.trainer.config.model import FineTune
+from hubline.trainer.hub_interface import inspect_module
+from hubline.trainer.hub_layer import HubLayer
+from hubline.trainer.keras_files.request import ModuleRequest
+from hubline.trainer.keras_files.worker import make
+from hubline.trainer.saved_model_loader import open_module
+
+X = np.random.default_rng(1).normal(size=(8, 4)).astype(np.float32)
+
+KERAS_3 = """
+import keras, numpy as np, sys
+keras.utils.set_random_seed(1)
+layers = keras.layers
+inputs = keras.Input([4], name="measures")
+values = layers.Dense(3, "relu", kernel_regularizer=keras.regularizers.L2(0.1), name="first")(inputs)
+values = layers.BatchNormalization(name="norm", momentum=0.5)(values)
+values = layers.Dropout(0.5, name="drop")(values)
+model = keras.Model(inputs, layers.Dense(2, name="last")(values))
+model.get_layer("norm").set_weights([np.array(v, "float32") for v in ([1, 2, 3], [0, 1, 0], [.1, .2, .3], [1, 2, 3])])
+x = np.load("x.npy")
+model.save("three.keras")
+model.save("three.h5")
+model.save_weights("only.weights.h5")
+norm = keras.Model(inputs, model.get_layer("norm").output)
+np.savez("three.npz", last=model(x), norm=norm(x), loss=float(model.losses[0]))
+
+@keras.saving.register_keras_serializable("mine")
+class Scale(layers.Layer):
+    def call(self, x):
+        return 3.0 * x
+
+keras.Sequential([keras.Input([2]), Scale()]).save("custom.keras")
+keras.Sequential([keras.Input([2]), layers.Lambda(lambda x: 2.0 * x, name="doubled")]).save("lambda.keras")
+left, right = keras.Input([2], name="left"), keras.Input([3], name="right", dtype="int32")
+both = layers.Concatenate(name="joined")([left, layers.Flatten()(layers.Embedding(5, 2)(right))])
+keras.Model([left, right], {"sum": layers.Dense(1)(both), "joined": both}).save("two.keras")
+"""
+
+
+def run(*arguments: object) -> dict:
+    result = CliRunner().invoke(app, ["module", *map(str, arguments), "--json"])
+    if result.exception is not None:
+        raise result.exception
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def here(source: str, output: str, **more: object) -> object:
+    """Makes a module in this process, in a folder below `modules`, and loads it."""
+    make(ModuleRequest(source=source, output=f"modules/{output}", **({"kind": "keras"} | more)))
+    return tf.saved_model.load(f"modules/{output}")
+
+
+def refused(*arguments: object) -> str:
+    with pytest.raises(UserError) as error:
+        run(*arguments)
+    return str(error.value)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with files of Keras 3, made in a process of its own, and of Keras 2."""
+    folder = tmp_path_factory.mktemp("models")
+    np.save(folder / "x.npy", X)
+    environment = os.environ | {"TF_USE_LEGACY_KERAS": "0", "KERAS_BACKEND": "tensorflow"}
+    subprocess.run([sys.executable, "-c", KERAS_3], cwd=folder, env=environment, check=True, capture_output=True)
+    before = Path.cwd()
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def made(models: Path) -> dict:
+    """The module of the Keras 3 model."""
+    return run("from-keras", "three.keras", "--output", "modules/three", "--layer", "norm", "--layer", "last")
+
+
+@pytest.mark.slow
+def test_a_module_of_keras_3_answers_as_the_model(models: Path, made: dict) -> None:
+    answers = tf.saved_model.load("modules/three")(X)
+    with np.load("three.npz") as wanted:
+        for name in ("norm", "last"):
+            np.testing.assert_allclose(answers[name], wanted[name], rtol=1e-5, atol=1e-6)
+    assert made["difference"] < 1e-5
+    assert "handle: modules/three" in made["entry"]
+    assert made["sha256"] in made["entry"]
+
+
+@pytest.mark.slow
+def test_a_module_of_keras_3_is_trained_as_the_model(models: Path, made: dict) -> None:
+    module = tf.saved_model.load("modules/three")
+    variables = {variable.name.partition(":")[0]: variable for variable in module.variables}
+    assert [variable.name.partition(":")[0] for variable in module.trainable_variables] == [
+        "first/kernel",
+        "first/bias",
+        "norm/gamma",
+        "norm/beta",
+        "last/kernel",
+        "last/bias",
+    ]
+    assert [each["name"] for each in made["variables"] if not each["trainable"]] == [
+        "norm/moving_mean",
+        "norm/moving_variance",
+    ]
+    with np.load("three.npz") as wanted:
+        np.testing.assert_allclose(module.regularization_losses[0](), wanted["loss"], rtol=1e-6)
+    first = np.maximum(X @ variables["first/kernel"].numpy() + variables["first/bias"].numpy(), 0)
+    with tf.GradientTape() as tape:
+        one = module(X, training=True)
+    assert all(each is not None for each in tape.gradient(one["last"], module.trainable_variables))
+    np.testing.assert_allclose(
+        variables["norm/moving_mean"], 0.5 * np.array([0.1, 0.2, 0.3]) + 0.5 * first.mean(axis=0), rtol=1e-5
+    )
+    normalized = (first - first.mean(0)) / np.sqrt(first.var(0) + 1e-3) * [1, 2, 3] + [0, 1, 0]
+    np.testing.assert_allclose(one["norm"], normalized, rtol=1e-4, atol=1e-5)
+    draws = [module(X, training=True)["last"].numpy() for _ in range(8)]
+    assert len({each.tobytes() for each in draws}) > 1
+    assert open_module("modules/three").can_train
+
+
+@pytest.mark.slow
+def test_a_fit_trains_the_module_only_if_it_is_fine_tuned(models: Path, made: dict) -> None:
+    features = read_sections(Features, '{"values": {"kind": "numeric", "length": 4, "normalize": "none"}}')
+    hub = Hub(handle="modules/three", inputs={"measures": "values"}, output="last")
+    for tuned in (None, FineTune(after_epochs=0)):
+        opened = open_module("modules/three")
+        layer = HubLayer(hub, opened, features, "module", tuned)
+        layer.trainable = tuned is not None
+        with np.load("three.npz") as wanted:
+            np.testing.assert_allclose(layer({"values": X}), wanted["last"], rtol=1e-5, atol=1e-6)
+        inputs = {"values": tf.keras.Input([4], name="values")}
+        model = tf.keras.Model(inputs, tf.keras.layers.Dense(1)(layer(inputs)))
+        model.compile("sgd", "mse")
+        before = [variable.numpy() for variable in opened.loaded.variables]
+        model.fit({"values": X}, np.ones(8), epochs=1, verbose=0)
+        after = [variable.numpy() for variable in opened.loaded.variables]
+        changed = [not np.array_equal(old, new) for old, new in zip(before, after, strict=True)]
+        assert changed == [tuned is not None] * 8
+
+
+@pytest.mark.slow
+def test_a_module_of_keras_2_answers_and_is_trained_as_the_model(models: Path) -> None:
+    layers = tf.keras.layers
+    inner = tf.keras.Sequential([layers.Input([4]), layers.Dense(3, name="deep"), layers.Dense(2)], name="inner")
+    model = tf.keras.Sequential(
+        [layers.Input([4], name="measures"), inner, layers.Dense(2, kernel_regularizer="l2"), layers.Dropout(0.5)]
+    )
+    model.save("two.h5")
+    model.save("two_saved", save_format="tf")
+    for name, source in (("of_h5", "two.h5"), ("of_folder", "two_saved")):
+        module = here(source, name)
+        np.testing.assert_allclose(module(X), model(X), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(module.regularization_losses[0](), model.losses[0], rtol=1e-6)
+        with tf.GradientTape() as tape:
+            draws = [module(X, training=True) for _ in range(8)]
+        assert all(each is not None for each in tape.gradient(draws, module.trainable_variables))
+        assert len({each.numpy().tobytes() for each in draws}) > 1
+    with pytest.raises(UserError, match=r"is inside inner, which is a model itself; save that as a file of its own"):
+        here("two.h5", "deep", layers=("deep",))
+
+
+@pytest.mark.slow
+def test_several_inputs_and_outputs_have_names(models: Path) -> None:
+    here("two.keras", "two", keras=3)
+    (call,) = inspect_module("modules/two").calls
+    assert {name: str(each) for name, each in call.inputs.items()} == {"left": "float32[?, 2]", "right": "int32[?, 3]"}
+    assert {name: str(each) for name, each in call.outputs.items()} == {
+        "sum": "float32[?, 1]",
+        "joined": "float32[?, 8]",
+    }
+
+
+@pytest.mark.slow
+def test_an_architecture_takes_pixels_from_0_to_1(models: Path) -> None:
+    tf.keras.utils.set_random_seed(2)
+    network = tf.keras.applications.VGG16(include_top=False, weights=None, pooling="avg")
+    network.save_weights("vgg16.weights.h5")
+    module = here("VGG16", "vgg", kind="application", weights="vgg16.weights.h5")
+    pixels = np.random.default_rng(0).random((2, 32, 32, 3)).astype(np.float32)
+    wanted = network(255 * pixels[..., ::-1] - [103.939, 116.779, 123.68])  # BGR without the means of ImageNet
+    np.testing.assert_allclose(module(pixels), wanted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_signature_becomes_callable(models: Path) -> None:
+    class Two(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale, self.other = tf.Variable(2.0, name="scale"), tf.Variable(3.0, name="other")
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, "x")])
+        def scaled(self, x):
+            return {"y": self.scale * x}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, "x")])
+        def shifted(self, x):
+            return {"y": self.other + x}
+
+    two = Two()
+    tf.saved_model.save(two, "signatures", signatures={"scaled": two.scaled, "shifted": two.shifted})
+    assert "choose one of its signatures with --signature: scaled, shifted" in refused(
+        "from-saved-model", "signatures", "--output", "modules/none"
+    )
+    module = here("signatures", "scaled", kind="signature", signature="scaled")
+    assert [variable.name for variable in module.variables] == ["scale:0"]
+    with tf.GradientTape() as tape:
+        answer = module(X)
+    np.testing.assert_array_equal(answer, 2 * X)
+    np.testing.assert_allclose(tape.gradient(answer, module.trainable_variables[0]), X.sum(), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_classes_of_the_users_own_are_imported_by_name(models: Path) -> None:
+    with pytest.raises(UserError, match=r"custom.keras: the class Scale isn't Keras' own; say which Python module"):
+        here("custom.keras", "custom", keras=3)
+    Path("my_layers.py").write_text(
+        "import keras\n\n\n@keras.saving.register_keras_serializable('mine')\nclass Scale(keras.layers.Layer):\n"
+        "    def call(self, x):\n        return 3.0 * x\n"
+    )
+    run("from-keras", "custom.keras", "--output", "modules/custom", "--import", "my_layers")
+    np.testing.assert_array_equal(tf.saved_model.load("modules/custom")(X[:, :2]), 3 * X[:, :2])
+
+
+def test_what_is_no_whole_model_is_refused(models: Path) -> None:
+    def said(source: object, *more: object) -> str:
+        return refused("from-keras", source, "--output", "modules/refused", *more)
+
+    Path("cut.keras").write_bytes(Path("three.keras").read_bytes()[:3000])
+    Path("cut.h5").write_bytes(Path("three.h5").read_bytes()[:3000])
+    Path("text.keras").write_text("hello")
+    Path("text.h5").write_text("hello")
+    assert "cut.keras: not a complete .keras file" in said("cut.keras")
+    assert "cut.h5: not a complete HDF5 file" in said("cut.h5")
+    assert "text.keras: not a complete .keras file" in said("text.keras")
+    assert "text.h5: not a Keras model" in said("text.h5")
+    assert "weights of a Keras model, without its architecture; build the model" in said("only.weights.h5")
+    assert "the layer doubled contains Python code (Lambda)" in said("lambda.keras")
+    assert "neither a file nor an architecture of keras.applications (did you mean MobileNetV2?)" in said("MobilNetV2")
+    assert "MobileNetV2: say --weights FILE" in said("MobileNetV2")
+    assert "--weights x.h5: there is no such file" in said("MobileNetV2", "--weights", "x.h5")
+    assert "--size 12: must be HEIGHTxWIDTH" in said("MobileNetV2", "--weights", "none", "--size", "12")
+    Path("there").mkdir()
+    assert "there: exists already" in refused("from-keras", "three.keras", "--output", "there")
+    assert not Path("modules/refused").exists()
+
+
+@pytest.mark.slow
+def test_a_layer_that_does_not_exist_is_refused_and_lambdas_are_allowed_by_an_option(models: Path) -> None:
+    with pytest.raises(UserError, match=r"^--layer lst: the model has no such layer; did you mean last\?$"):
+        here("three.h5", "refused", keras=3, layers=("lst",))
+    module = here("lambda.keras", "doubled", keras=3, allow_lambda=True)
+    np.testing.assert_array_equal(module(X[:, :2]), 2 * X[:, :2])
+
+
+def test_inspect_says_what_a_keras_file_is(models: Path) -> None:
+    def said(path: str) -> str:
+        return str(CliRunner().invoke(app, ["inspect", path]).exception)
+
+    for name in ("three.keras", "three.h5"):
+        assert said(name).endswith(
+            f"a Keras 3 model; make a module of it: hubline module from-keras {name} --output DIR"
+        )
+    assert "weights of a Keras model, without its architecture; save the whole model" in said("only.weights.h5")
