@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from hubline.core import storage
 from hubline.core.close_names import close_name
 from hubline.core.config_base import is_remote
 from hubline.core.errors import UserError
@@ -141,7 +142,7 @@ def _make(request: ModuleRequest) -> ModuleAnswer:
 def _ask(request: ModuleRequest, folder: str) -> ModuleAnswer:
     """Runs the process with the Keras of the model as `tf.keras`."""
     request_file, answer_file = Path(folder, "request.json"), Path(folder, "answer.json")
-    request_file.write_text(request.model_dump_json(), encoding="utf-8")
+    storage.write_text(str(request_file), request.model_dump_json())
     settings = {"TF_USE_LEGACY_KERAS": str(int(request.keras == 2)), "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run(
         [sys.executable, "-m", _WORKER, str(request_file), str(answer_file)],

@@ -194,7 +194,10 @@ def test_an_architecture_takes_pixels_from_0_to_1(models: Path) -> None:
     tf.keras.utils.set_random_seed(2)
     network = tf.keras.applications.VGG16(include_top=False, weights=None, pooling="avg")
     network.save_weights("vgg16.weights.h5")
-    module = here("VGG16", "vgg", kind="application", weights="vgg16.weights.h5")
+    weights, size = ("--weights", "vgg16.weights.h5"), ("--size", "32x32")
+    made = run("from-keras", "VGG16", *weights, *size, "--output", "modules/vgg")
+    assert made["calls"][0]["inputs"] == {"images": {"dtype": "float32", "shape": [None, 32, 32, 3]}}
+    module = tf.saved_model.load("modules/vgg")
     pixels = np.random.default_rng(0).random((2, 32, 32, 3)).astype(np.float32)
     wanted = network(255 * pixels[..., ::-1] - [103.939, 116.779, 123.68])  # BGR without the means of ImageNet
     np.testing.assert_allclose(module(pixels), wanted, rtol=1e-3, atol=1e-5)
@@ -220,7 +223,8 @@ def test_a_signature_becomes_callable(models: Path) -> None:
     assert "choose one of its signatures with --signature: scaled, shifted" in refused(
         "from-saved-model", "signatures", "--output", "modules/none"
     )
-    module = here("signatures", "scaled", kind="signature", signature="scaled")
+    run("from-saved-model", "signatures", "--signature", "scaled", "--output", "modules/scaled")
+    module = tf.saved_model.load("modules/scaled")
     assert [variable.name for variable in module.variables] == ["scale:0"]
     with tf.GradientTape() as tape:
         answer = module(X)
