@@ -12,7 +12,7 @@ from hubline.core import storage
 from hubline.core.close_names import close_name
 from hubline.core.config_base import is_remote
 from hubline.core.errors import UserError
-from hubline.trainer.keras_files.recognise import KerasFile, read_keras_file
+from hubline.trainer.keras_files.recognise import KerasFile, read_keras_file, refuse_lambdas
 from hubline.trainer.keras_files.request import ModuleAnswer, ModuleRequest
 
 _WORKER = "hubline.trainer.keras_files.worker"
@@ -47,11 +47,8 @@ def from_keras(
     file = _keras_file(source)
     if weights is not None or size is not None:
         raise UserError("--weights and --size are for architectures by name; the file has its own weights and shapes")
-    if file.lambdas and not allow_lambda:
-        raise UserError(
-            f"{source}: the layer {file.lambdas[0]} contains Python code (Lambda), which loading would run with your "
-            "rights; write the layer as a class, or, if you trust the file, add --allow-lambda"
-        )
+    if not allow_lambda:
+        refuse_lambdas(source, file.lambdas)
     request = ModuleRequest(
         source=source,
         kind="keras",

@@ -271,6 +271,11 @@ def test_what_is_no_whole_model_is_refused(models: Path) -> None:
 def test_a_layer_that_does_not_exist_is_refused_and_lambdas_are_allowed_by_an_option(models: Path) -> None:
     with pytest.raises(UserError, match=r"^--layer lst: the model has no such layer; did you mean last\?$"):
         here("three.h5", "refused", keras=3, layers=("lst",))
+    tf.keras.Sequential([tf.keras.Input([2]), tf.keras.layers.Lambda(lambda x: abs(x), name="positive")]).save(
+        "lambda_folder"
+    )
+    with pytest.raises(UserError, match=r"the layer positive contains Python code \(Lambda\)"):
+        here("lambda_folder", "refused", keras=2)
     module = here("lambda.keras", "doubled", keras=3, allow_lambda=True)
     np.testing.assert_array_equal(module(X[:, :2]), 2 * X[:, :2])
 

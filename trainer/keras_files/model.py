@@ -1,18 +1,21 @@
 """Loads Keras models, of Keras 2 and Keras 3, and takes their layers' outputs."""
 
 import importlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from hubline.core import storage
 from hubline.core.close_names import close_name
 from hubline.core.errors import UserError, library_reason
 from hubline.trainer.adapters.keras import regularization_losses
 from hubline.trainer.adapters.tensorflow import is_resource
-from hubline.trainer.keras_files.recognise import KerasFile
+from hubline.trainer.keras_files.recognise import KerasFile, lambdas_in, refuse_lambdas
 from hubline.trainer.keras_files.reusable import Source
 
 _UNKNOWN = re.compile(r"(?:Unknown [\w ]+: ['\"]?|Could not locate \w+ ['\"]|Could not deserialize ['\"])([\w.>]+)")
@@ -35,6 +38,8 @@ def load(file: KerasFile, imports: Sequence[str], allow_lambda: bool) -> Any:
     """
     keras = importlib.import_module("keras" if file.keras == 3 else "tf_keras")
     custom = _classes(imports, keras)
+    if not allow_lambda and Path(file.path).is_dir():  # which Keras' own safe mode doesn't look into
+        refuse_lambdas(file.path, _lambdas_in_saved_model(file.path))
     try:
         return keras.models.load_model(file.path, custom_objects=custom, compile=False, safe_mode=not allow_lambda)
     except Exception as error:  # Keras, h5py and the model's own classes raise anything
@@ -42,6 +47,13 @@ def load(file: KerasFile, imports: Sequence[str], allow_lambda: bool) -> Any:
         if unknown is not None:
             raise UserError(f"{file.path}: {_importable(unknown[1], file.classes)}") from error
         raise UserError(f"{file.path}: Keras can't load the model: {library_reason(error)}") from error
+
+
+def _lambdas_in_saved_model(path: str) -> tuple[str, ...]:
+    from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata  # only Keras 2 writes these files
+
+    metadata = SavedMetadata.FromString(storage.read_bytes(f"{path}/keras_metadata.pb"))
+    return lambdas_in([json.loads(node.metadata) for node in metadata.nodes if node.metadata])
 
 
 def _classes(imports: Sequence[str], keras: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ class KerasFile(Section):
     has_model: bool
     """Whether the file contains an architecture; otherwise weights only."""
     lambdas: tuple[str, ...] = ()
-    """Names of Lambda layers, whose Python code is in the file."""
+    """Names of Lambda layers, whose Python code is in the file; those of a SavedModel aren't read."""
     classes: dict[str, str] = {}
     """Classes of other packages by registered name, with the Python module that the file names; empty if none."""
 
@@ -95,9 +95,23 @@ def _keras_file(path: str, version: str, config: Any) -> KerasFile:
         path=path,
         version=version,
         has_model=True,
-        lambdas=tuple(dict.fromkeys(_lambda_name(each) for each in objects if each["class_name"] in _LAMBDAS)),
+        lambdas=lambdas_in(config),
         classes={name: str(each.get("module") or "") for each in objects if (name := _foreign(each))},
     )
+
+
+def lambdas_in(config: Any) -> tuple[str, ...]:
+    """Names of the Lambda layers in a serialized model."""
+    return tuple(dict.fromkeys(_lambda_name(each) for each in _objects(config) if each["class_name"] in _LAMBDAS))
+
+
+def refuse_lambdas(source: str, lambdas: Sequence[str]) -> None:
+    """Raises a UserError if a model has Lambda layers."""
+    if lambdas:
+        raise UserError(
+            f"{source}: the layer {lambdas[0]} contains Python code (Lambda), which loading would run with your "
+            "rights; write the layer as a class, or, if you trust the file, add --allow-lambda"
+        )
 
 
 def _objects(config: Any) -> Iterator[Mapping[str, Any]]:
