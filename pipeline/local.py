@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,13 @@ class Run:
         self.steps.clear()
         for listener in self._listeners:
             listener.planned([component.id for component in self._pipeline.components])
-        run_locally(self._pipeline, self.launch, self._seals.are_whole, upkeep.empty_folders, self._beam_arguments)
+        run_locally(self._pipeline, self.launch, self._are_reusable, upkeep.empty_folders, self._beam_arguments)
+
+    def _are_reusable(self, outputs: Mapping[str, Sequence[Any]]) -> bool:
+        """Whether a step's cached artifacts are undamaged, and what it delivered is still there."""
+        return self._seals.are_whole(outputs) and not upkeep.vanished(
+            artifact.get_string_custom_property(DESTINATION) for each in outputs.values() for artifact in each
+        )
 
     def decision(self) -> Decision | None:
         """The Evaluator's decision, if the run got that far."""

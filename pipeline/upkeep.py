@@ -126,6 +126,14 @@ def drop_damaged(seals: Seals, artifacts: Iterable[str], store: ShardCache) -> l
     return found
 
 
+def vanished(destinations: Iterable[str]) -> bool:
+    """Whether one of the folders that a step delivered to, if any, is gone; logs a warning if so."""
+    for gone in (path for path in destinations if path and not storage.exists(path)):
+        _LOGGER.warning("%s: a step delivered this folder, and it is gone; the step runs again", gone)
+        return True
+    return False
+
+
 def uris(outputs: Mapping[str, Any]) -> Iterator[str]:
     """Local folders of TFX artifacts, which are given by key."""
     for artifacts in outputs.values():

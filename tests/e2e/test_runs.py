@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -372,6 +373,11 @@ def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path, with_signa
     log = Path(result.log).read_text()
     assert "epoch=80" in log and "epoch=1 " not in log
     assert versions(str(tmp_path / "serving")) == ["1"]
+    if with_signal is signal.SIGINT:  # a serving folder that is gone is filled again, not told as served
+        shutil.rmtree(tmp_path / "serving")
+        again_pushed, code = run(path, None, quiet=True)
+        assert (code, ran(again_pushed), again_pushed.newly_pushed) == (0, ["Pusher"], True)
+        assert versions(str(tmp_path / "serving")) == ["1"]
 
 
 def test_photographs_with_named_labels_and_a_module_of_signatures_only(tmp_path: Path, shared_data: Path) -> None:
