@@ -258,7 +258,7 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("components/embedder/executor.py", behind("Embedder")),
         ("artifacts/quarantine.py", behind("ExampleGen")),
         ("trainer/export.py", behind("Trainer", "Evaluator")),
-        ("preprocessing/transform.py", behind("Embedder", "Transform")),
+        ("preprocessing/transform.py", behind("Embedder", "HubModule.mean", "Transform")),
         ("preprocessing/kinds/crossed.py", behind("Transform")),
         ("preprocessing/kinds/numeric.py", behind("HubModule.mean", "Transform")),
         ("preprocessing/kinds/image.py", behind("HubModule.mean", "Transform")),
