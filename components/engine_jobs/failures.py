@@ -76,7 +76,7 @@ def _reason(engine: Engine, job: str, text: str) -> str:
             "TaskManager: python -m hubline.components.worker_pool"
         )
     if found := _LOST.search(text):
-        return f"{at} failed, because a TaskManager was lost: {found[0].strip().rstrip(".")}. {AGAIN}"
+        return f"{at} failed, because a TaskManager was lost: {found[0].strip(' .')}. {AGAIN}"
     if raised := _python(text):
         return f"{at} failed in a worker: {raised}"
     if found := _WORKER_GONE.search(text):

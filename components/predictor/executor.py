@@ -56,6 +56,13 @@ _REASONS = 3
 _MADE_BY = ("features", "hubs", "label", "labels", "bad_records")
 
 
+def _asked(model_config: str | None) -> dict[str, Any] | None:
+    """How a pushed model is asked; which model is asked is in the identity. None for a hub module."""
+    if not model_config or model_config == "null":
+        return None
+    return PushedModel.model_validate_json(model_config).model_dump(include={"signature", "record_input"})
+
+
 class Executor(StageExecutor):
     """Predicts on every shard that is not in the shard cache yet."""
 
@@ -63,7 +70,8 @@ class Executor(StageExecutor):
         """The predictions on all shards."""
         work, identity = _job(input_dict, exec_properties)
         written = Predictions.model_validate_json(exec_properties["written"])
-        settings = [written.model_dump(exclude={"destination"}), *map(exec_properties.get, _MADE_BY)]
+        asked = _asked(exec_properties.get("model_config"))
+        settings = [written.model_dump(exclude={"destination"}), asked, *map(exec_properties.get, _MADE_BY)]
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         depends_on = [identity, _code(work.model_spec), settings]
         tasks = list(_tasks(examples, Manifest.read(examples.uri), depends_on))

@@ -45,4 +45,6 @@ def answer_of(
 
 
 def _texts(values: Any) -> Any:
-    return [_texts(value) for value in values] if isinstance(values, list) else text_of(values)
+    if isinstance(values, list):
+        return [_texts(value) for value in values]
+    return text_of(values) if isinstance(values, bytes) else values  # numbers of different counts are objects, too

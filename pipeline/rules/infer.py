@@ -7,6 +7,7 @@ from hubline.components.config.predictions import Predictions, PushedModel
 from hubline.core.config_errors import PlacedError
 from hubline.pipeline.rules.features import can_feed_modules, described
 from hubline.preprocessing.config import FeaturesToInfer
+from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.labels.classes import ClassLabel
 from hubline.preprocessing.module_features import needs_statistics
 from hubline.trainer.config.hubs import Hubs
@@ -70,10 +71,17 @@ def predictions_of_a_model_have_their_own_form(
             yield ("predictions", key), "is for hub modules; leave it out"
 
 
+def numbers_for_the_hub_module_have_no_indicators(features: FeaturesToInfer, hubs: Hubs) -> Iterator[PlacedError]:
+    for name, feature in features.items():
+        if hubs and isinstance(feature, NumericFeature) and feature.missing_indicator:
+            yield ("features", name, "missing_indicator"), "the hub module takes the numbers alone; leave it out"
+
+
 RULES = (
     one_model_predicts,
     the_hub_module_has_inputs,
     the_hub_module_uses_every_feature,
     numbers_need_no_training_split,
+    numbers_for_the_hub_module_have_no_indicators,
     predictions_of_a_model_have_their_own_form,
 )

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from hubline.preprocessing.analysis import Analyzer, Moments
 
 
-_EXACT = 1 << 24
-"""Integers up to this are exact in float32."""
+_EXACT = (1 << 24) - 1
+"""Float32 numbers up to this are one integer each; 2^24 is also what 2^24 + 1 becomes."""
 
 
 class Scale(Section):
@@ -146,7 +146,7 @@ class NumericFeature(NumberKind):
 
         Raises:
             tf.errors.InvalidArgumentError: if the dtype is one of integers, and a number is not whole, or is outside
-                the dtype or the integers that float32 holds, -2^24 to 2^24.
+                the dtype or the integers that float32 tells apart, below 2^24.
         """
         shaped, wanted = tf.reshape(values, [-1, *self.module_shape]), tf.as_dtype(dtype)
         if not wanted.is_integer:

@@ -129,6 +129,11 @@ def test_a_model_of_another_program_is_asked_about_records_as_they_are(tmp_path:
     assert json.loads(bad)["record"] == 7 and "x" in json.loads(bad)["reason"]
     true = np.mean([(share > 0.5) == (kind == "1") for share, kind in zip(high, kinds, strict=True)])
     assert result.metrics == {"accuracy": pytest.approx(true), "top_2_accuracy": 1.0} and 0 < true < 1
+    # Another signature answers anew.
+    path.write_text(path.read_text().replace("signature: classification", "signature: predict"))
+    other, code = run(path, None, quiet=True)
+    assert code == 0 and other.newly_predicted, other.error
+    np.testing.assert_allclose([one["x"] for one in rows(str(other.predictions))], numbers)
 
 
 @pytest.mark.slow
@@ -201,6 +206,12 @@ def test_what_is_found_in_a_batch_stays_with_its_record(tmp_path: Path) -> None:
             "takes images, clips, sounds, numbers and texts as they are; 'pho",
         ),
         ("features: {", "features: {n: {kind: numeric}, ", "features.n.missing", "set constants, such as missing: 0"),
+        (
+            "features: {",
+            "features: {n: {kind: numeric, missing: 0, missing_indicator: true}, ",
+            "features.n.missing_indicator",
+            "the hub module takes the numbers alone; leave it out",
+        ),
         ("features: {", "features: {other: {kind: text}, ", "features.other", "the hub module does not take 'other'"),
         ("kind: class, classes", "kind: binary, classes", "label.kind", "'binary' is not known here"),
         ("inputs: {images: photo}", "inputs: {}", "hubs.colours", "has no inputs; set the feature that feeds each"),

@@ -188,7 +188,7 @@ def test_the_form_changes_what_steps_are_told(project: Path, spec: dict[str, Any
     values, steps = (json.loads(each) for each in container["args"][:2])
     before = pin.properties(values, steps, {})
     after = pin.properties(values, steps, {"epochs": 3.0, "learning_rate": 0.5, "overrides": {"training.seed": 7.0}})
-    assert {name for name in before if before[name] != after[name]} == {"trainer"}
+    assert {name for name in before if before[name] != after[name]} == {"trainer", "pusher"}  # its card
     told = json.loads(taken(after["trainer"])["training"])
     assert (told["epochs"], told["optimizer"]["learning_rate"], told["seed"]) == (3, 0.5, 7)
     assert before == pin.properties(values, steps, {}), "the backend's cache answers for what has not changed"

@@ -15,6 +15,7 @@ from hubline.components.predictor.classes import probabilities
 from hubline.components.predictor.detections import detections
 from hubline.components.predictor.hub_model import HubModelSpec, Options
 from hubline.components.predictor.inputs import Item
+from hubline.components.predictor.plain_values import plain
 from hubline.preprocessing.kinds.image import InferenceImageFeature
 from hubline.trainer.config.hubs import Hub
 from tests.support import example_data, hub_modules, tf1_hub_modules
@@ -361,3 +362,12 @@ def test_vectors_of_numbers_and_ids_come_from_a_column(tmp_path: Path) -> None:
     result = predict("--hub", tokens, "--column", "x", whole, code=2)
     assert "record 0 (counted from 0): it cannot be predicted on: " in str(result.exception)
     assert "the module takes int32; these numbers are not whole" in str(result.exception)
+    (tmp_path / "big.jsonl").write_text(json.dumps({"ids": [0, 1, 2**24 + 1]}))  # float32 makes 2^24 of it
+    result = predict("--hub", tokens, "--column", "ids", tmp_path / "big.jsonl", code=2)
+    assert "not whole, or not in -16777215 to 16777215" in str(result.exception)
+
+
+def test_numbers_of_different_counts_are_nested_lists() -> None:
+    ragged = np.empty(2, object)
+    ragged[:] = [[1.5], [2.0, 3.0]]
+    assert plain(ragged) == [[1.5], [2.0, 3.0]]
