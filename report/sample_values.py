@@ -39,7 +39,13 @@ def _text(values: Sequence[float | int | bytes]) -> str | None:
 
 def _one(value: float | int | bytes) -> str:
     if not isinstance(value, bytes):
-        # The shortest decimal that is this float32, as records hold no other.
-        return str(np.float32(value)).removesuffix(".0") if isinstance(value, float) else str(value)
+        return _number(value) if isinstance(value, float) else str(value)
     text = value.decode()
     return text if len(text) <= _CHARACTERS else text[: _CHARACTERS - 1] + "…"
+
+
+def _number(value: float) -> str:
+    """The shortest decimal that is this float32, as records hold no other; extreme ones with an exponent."""
+    number = np.float32(value)
+    is_plain = number == 0 or 1e-4 <= abs(number) < 1e9
+    return np.format_float_positional(number, trim="-") if is_plain else str(number)

@@ -80,9 +80,9 @@ class Remembered(training.ServingModel):
         super().__init__(*made_of)
         self._made_of = dict(zip(("parts", "transform", "spec", "lists", "features", "task"), made_of, strict=True))
 
-    def save(self, path: str, vectors: CachedVectors | None = None) -> None:
+    def save(self, path: str, vectors: CachedVectors | None = None) -> dict[str, Any]:
         TRAINED[path] = self.__dict__.pop("_made_of")
-        super().save(path, vectors)
+        return super().save(path, vectors)
 
 
 @pytest.fixture(scope="module")

@@ -333,6 +333,8 @@ def test_the_page_says_how_to_run_the_run_again_and_keeps_secrets(tmp_path: Path
         ([2.5], "2.5"),
         ([1234567.0], "1234567"),
         ([0.1], "0.1"),
+        ([-2e-7], "-2e-07"),
+        ([float("nan")], "nan"),
         ([20260101], "20260101"),
         (["a", "b"], "a, b"),
         (["x" * 99], "x" * 59 + "…"),
