@@ -12,10 +12,12 @@ from hubline.core import storage
 from hubline.core.close_names import close_name
 from hubline.core.config_base import is_remote
 from hubline.core.errors import UserError
+from hubline.trainer.keras_files.code import refuse_code
 from hubline.trainer.keras_files.recognise import KerasFile, read_keras_file, refuse_lambdas
 from hubline.trainer.keras_files.request import ModuleAnswer, ModuleRequest
 
-_WORKER = "hubline.trainer.keras_files.worker"
+_WORKER = "import sys; sys.path.pop(0); from hubline.trainer.keras_files.worker import main; main(sys.argv[1:])"
+"""Without the current folder, from which Python would import a file beside the model in place of a library."""
 _NO_WEIGHTS = "none"
 
 
@@ -49,6 +51,7 @@ def from_keras(
         raise UserError("--weights and --size are for architectures by name; the file has its own weights and shapes")
     if not allow_lambda:
         refuse_lambdas(source, file.lambdas)
+    refuse_code(source, file.code, imports)
     request = ModuleRequest(
         source=source,
         kind="keras",
@@ -136,14 +139,21 @@ def _make(request: ModuleRequest) -> ModuleAnswer:
     return answer
 
 
+def _import_path() -> list[str]:
+    """Where this process imports from, the current folder last: Hubline itself may be there."""
+    here = str(Path.cwd())
+    others = [each for each in sys.path if each not in ("", here)]
+    return [*others, *([here] if here in sys.path else [])]
+
+
 def _ask(request: ModuleRequest, folder: str) -> ModuleAnswer:
     """Runs the process with the Keras of the model as `tf.keras`."""
     request_file, answer_file = Path(folder, "request.json"), Path(folder, "answer.json")
     storage.write_text(str(request_file), request.model_dump_json())
     settings = {"TF_USE_LEGACY_KERAS": str(int(request.keras == 2)), "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run(
-        [sys.executable, "-m", _WORKER, str(request_file), str(answer_file)],
-        env=os.environ | settings | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)},
+        [sys.executable, "-c", _WORKER, str(request_file), str(answer_file)],
+        env=os.environ | settings | {"PYTHONPATH": os.pathsep.join(_import_path())},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

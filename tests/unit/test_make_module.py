@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import FineTune
 from hubline.trainer.hub_interface import inspect_module
 from hubline.trainer.hub_layer import HubLayer
+from hubline.trainer.keras_files.code import code_in
 from hubline.trainer.keras_files.request import ModuleRequest
 from hubline.trainer.keras_files.worker import make
 from hubline.trainer.saved_model_loader import open_module
@@ -278,6 +280,58 @@ def test_a_layer_that_does_not_exist_is_refused_and_lambdas_are_allowed_by_an_op
         here("lambda_folder", "refused", keras=2)
     module = here("lambda.keras", "doubled", keras=3, allow_lambda=True)
     np.testing.assert_array_equal(module(X[:, :2]), 2 * X[:, :2])
+
+
+def named(module: str | None, name: str, config: object = "run") -> dict:
+    return {"module": module, "class_name": name, "config": config, "registered_name": name}
+
+
+@pytest.mark.parametrize(
+    ("each", "found"),
+    [
+        (named("os", "function", "popen"), "os:popen"),
+        (named("builtins", "function", "eval"), "builtins:eval"),
+        (named("builtins", "eval"), "builtins:eval"),
+        (named("keras.utils", "function", "get_file"), "keras.utils:get_file"),
+        (named("mine.layers", "Scale", {}), "mine.layers:Scale"),
+        (named(None, "TFOpLambda", {"function": "io.write_file"}), "tf.io.write_file"),
+        (named("subprocess", "__typespec__", {"module": "subprocess", "spec_name": "Popen"}), "subprocess:Popen"),
+        (named("builtins", "function", "relu"), None),
+        (named("keras.src.activations.activations", "function", "silu"), None),
+        (named("keras.layers", "Dense", {}), None),
+        (named(None, "TFOpLambda", {"function": "math.add"}), None),
+        (named(None, "mine>Scale", {}), None),
+    ],
+)
+def test_code_outside_keras_is_found(each: dict, found: str | None) -> None:
+    assert code_in([each]) == (() if found is None else (found,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["2.16.0", "3.12.0"])
+def test_a_file_that_names_code_is_refused_before_anything_is_loaded(tmp_path: Path, version: str) -> None:
+    layer = {**named("os", "function", "popen"), "name": "e"}
+    layer["inbound_nodes"] = [["_CONSTANT_VALUE", -1, f"touch {tmp_path}/done", {}]]
+    config = {"name": "m", "layers": [layer], "input_layers": [], "output_layers": [["e", 0, 0]]}
+    model = {**named("keras", "Functional", config), "build_config": {}}
+    with zipfile.ZipFile(tmp_path / "bad.keras", "w") as file:
+        file.writestr("config.json", json.dumps(model))
+        file.writestr("metadata.json", json.dumps({"keras_version": version}))
+        file.writestr("model.weights.h5", b"")
+    said = refused("from-keras", tmp_path / "bad.keras", "--output", tmp_path / "module", "--allow-lambda")
+    assert "the model names os:popen, which isn't Keras' own" in said and "--import os" in said
+    assert not (tmp_path / "done").exists()
+
+
+@pytest.mark.slow
+def test_a_library_beside_the_model_is_not_imported(models: Path) -> None:
+    for name in ("keras", "h5py", "statistics"):
+        Path(f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
+    try:
+        run("from-keras", "three.keras", "--output", "modules/beside")
+    finally:
+        for name in ("keras", "h5py", "statistics"):
+            Path(f"{name}.py").unlink()
 
 
 def test_inspect_says_what_a_keras_file_is(models: Path) -> None:

@@ -15,8 +15,11 @@ from hubline.core.close_names import close_name
 from hubline.core.errors import UserError, library_reason
 from hubline.trainer.adapters.keras import regularization_losses
 from hubline.trainer.adapters.tensorflow import is_resource
-from hubline.trainer.keras_files.recognise import KerasFile, lambdas_in, refuse_lambdas
+from hubline.trainer.keras_files.code import code_in, refuse_code
+from hubline.trainer.keras_files.recognise import KerasFile, lambdas_in, objects_in, refuse_lambdas
 from hubline.trainer.keras_files.reusable import Source
+from hubline.trainer.reaching_operations import refuse_reaching
+from hubline.trainer.saved_model_loader import read_saved_model
 
 _UNKNOWN = re.compile(r"(?:Unknown [\w ]+: ['\"]?|Could not locate \w+ ['\"]|Could not deserialize ['\"])([\w.>]+)")
 _SUBCLASSED = (
@@ -38,8 +41,12 @@ def load(file: KerasFile, imports: Sequence[str], allow_lambda: bool) -> Any:
     """
     keras = importlib.import_module("keras" if file.keras == 3 else "tf_keras")
     custom = _classes(imports, keras)
-    if not allow_lambda and Path(file.path).is_dir():  # which Keras' own safe mode doesn't look into
-        refuse_lambdas(file.path, _lambdas_in_saved_model(file.path))
+    if Path(file.path).is_dir():
+        config = _config_of_saved_model(file.path)
+        if not allow_lambda:
+            refuse_lambdas(file.path, lambdas_in(config))
+        refuse_code(file.path, code_in(objects_in(config)), imports)
+        refuse_reaching(read_saved_model(file.path))
     try:
         return keras.models.load_model(file.path, custom_objects=custom, compile=False, safe_mode=not allow_lambda)
     except Exception as error:  # Keras, h5py and the model's own classes raise anything
@@ -49,11 +56,11 @@ def load(file: KerasFile, imports: Sequence[str], allow_lambda: bool) -> Any:
         raise UserError(f"{file.path}: Keras can't load the model: {library_reason(error)}") from error
 
 
-def _lambdas_in_saved_model(path: str) -> tuple[str, ...]:
+def _config_of_saved_model(path: str) -> list[Any]:
     from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata  # only Keras 2 writes these files
 
     metadata = SavedMetadata.FromString(storage.read_bytes(f"{path}/keras_metadata.pb"))
-    return lambdas_in([json.loads(node.metadata) for node in metadata.nodes if node.metadata])
+    return [json.loads(node.metadata) for node in metadata.nodes if node.metadata]
 
 
 def _classes(imports: Sequence[str], keras: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
+from hubline.trainer.keras_files.code import code_in
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
@@ -24,6 +25,8 @@ class KerasFile(Section):
     """Whether the file contains an architecture; otherwise weights only."""
     lambdas: tuple[str, ...] = ()
     """Names of Lambda layers, whose Python code is in the file; those of a SavedModel aren't read."""
+    code: tuple[str, ...] = ()
+    """What the model names outside Keras, as `code_in`; that of a SavedModel isn't read."""
     classes: dict[str, str] = {}
     """Classes of other packages by registered name, with the Python module that the file names; empty if none."""
 
@@ -90,19 +93,32 @@ def _text(value: Any) -> str:
 
 
 def _keras_file(path: str, version: str, config: Any) -> KerasFile:
-    objects = list(_objects(config))
+    objects = list(objects_in(config))
     return KerasFile(
         path=path,
         version=version,
         has_model=True,
         lambdas=lambdas_in(config),
+        code=code_in(objects),
         classes={name: str(each.get("module") or "") for each in objects if (name := _foreign(each))},
     )
 
 
+def objects_in(config: Any) -> Iterator[Mapping[str, Any]]:
+    """The serialized objects in a configuration, nested ones included."""
+    if isinstance(config, Mapping):
+        if isinstance(config.get("class_name"), str):
+            yield config
+        for value in config.values():
+            yield from objects_in(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from objects_in(value)
+
+
 def lambdas_in(config: Any) -> tuple[str, ...]:
     """Names of the Lambda layers in a serialized model."""
-    return tuple(dict.fromkeys(_lambda_name(each) for each in _objects(config) if each["class_name"] in _LAMBDAS))
+    return tuple(dict.fromkeys(_lambda_name(each) for each in objects_in(config) if each["class_name"] in _LAMBDAS))
 
 
 def refuse_lambdas(source: str, lambdas: Sequence[str]) -> None:
@@ -112,18 +128,6 @@ def refuse_lambdas(source: str, lambdas: Sequence[str]) -> None:
             f"{source}: the layer {lambdas[0]} contains Python code (Lambda), which loading would run with your "
             "rights; write the layer as a class, or, if you trust the file, add --allow-lambda"
         )
-
-
-def _objects(config: Any) -> Iterator[Mapping[str, Any]]:
-    """The serialized objects in a configuration, nested ones included."""
-    if isinstance(config, Mapping):
-        if isinstance(config.get("class_name"), str):
-            yield config
-        for value in config.values():
-            yield from _objects(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _objects(value)
 
 
 def _lambda_name(each: Mapping[str, Any]) -> str:

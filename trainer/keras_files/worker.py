@@ -1,4 +1,4 @@
-"""Makes one module, in a process with the Keras that the model needs: `python -m ... REQUEST ANSWER`."""
+"""Makes one module, in a process with the Keras that the model needs: `main([REQUEST, ANSWER])`."""
 
 import sys
 from collections.abc import Sequence
@@ -17,6 +17,8 @@ from hubline.trainer.keras_files.request import ModuleAnswer, ModuleRequest
 from hubline.trainer.keras_files.reusable import Source, write_reusable
 from hubline.trainer.keras_files.signature import of_signature
 from hubline.trainer.keras_files.trial import EXAMPLES, compare
+from hubline.trainer.reaching_operations import refuse_reaching
+from hubline.trainer.saved_model_loader import read_saved_model
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -45,10 +47,19 @@ def make(request: ModuleRequest) -> ModuleAnswer:
         write_reusable(source, request.output)
     except Exception as error:  # Keras and the model's own layers raise anything while they are traced
         raise UserError(f"{request.source}: TensorFlow can't save the model: {library_reason(error)}") from error
+    if request.kind != "signature":  # whose operations were looked at, and may be allowed
+        _refuse_reaching(request)
     module: Any = tf.saved_model.load(request.output)
     difference = compare(lambda given: source.call(given, False), module, source.inputs)
     notes = [] if source.trainable else ["it has no trainable variables: all of the model's layers are frozen"]
     return ModuleAnswer(difference=difference, tried=EXAMPLES, notes=tuple(notes))
+
+
+def _refuse_reaching(request: ModuleRequest) -> None:
+    try:
+        refuse_reaching(read_saved_model(request.output))
+    except UserError as error:
+        raise UserError(f"{request.source}: {error}") from None
 
 
 def _source(request: ModuleRequest) -> Source:
@@ -60,7 +71,3 @@ def _source(request: ModuleRequest) -> Source:
     assert file is not None  # checked before this process was started
     model = load(file, request.imports, request.allow_lambda)
     return source_of(with_layers(model, request.layers) if request.layers else model, request.keras)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
