@@ -25,6 +25,11 @@ _WAV = r"RIFF\C{4}WAVE\C*"
 _FORM = slice(8, 12)
 """Place of the word WAVE in a WAV file, after RIFF and the size of the rest."""
 _CROSSINGS, _BETA = 10, 5.0
+_MOST_STEPS = 48_000
+"""The most steps of the filter between two zero crossings, which a file's sample rate decides: a filter of a million
+weights. Usual rates need some hundred."""
+_BLOCK = 4096
+"""Samples that are resampled together, which bounds the memory for a long sound."""
 
 
 def are_readable(encoded: tf.Tensor) -> tf.Tensor:
@@ -72,8 +77,14 @@ def resampled(sound: tf.Tensor, rate: tf.Tensor, to: int, samples: int, cut: str
 
     Returns:
         float32 [samples] in [-1, 1]. Resampling may overshoot a little, which is clipped.
+
+    Raises:
+        tf.errors.InvalidArgumentError: if the rates have too small a common divisor, such as 767,999 Hz and 16 kHz.
     """
     up, down = _ratio(rate, to)
+    fault = tf.strings.format("a WAV file at {} Hz, which is too odd to be resampled to {} Hz", [rate, to])
+    with tf.control_dependencies([tf.debugging.Assert(tf.maximum(up, down) <= _MOST_STEPS, [fault])]):
+        up, down = tf.identity(up), tf.identity(down)
     count = tf.size(sound, tf.int64)
     total = -(-count * up // down)
     kept = tf.minimum(total, samples)
@@ -110,13 +121,23 @@ def _filtered(sound: tf.Tensor, up: tf.Tensor, down: tf.Tensor, numbers: tf.Tens
     half = _CROSSINGS * tf.maximum(up, down)
     weights = _filter(half) * tf.cast(up, tf.float32)
     count = tf.size(sound, tf.int64)
-    first = -((half - numbers * down) // up)  # the first n within the filter: (m * down - half) / up, rounded up
-    at = first[:, tf.newaxis] + tf.range(2 * half // up + 1)
-    places = numbers[:, tf.newaxis] * down - at * up + half
-    is_there = (at >= 0) & (at < count) & (places >= 0)
-    taken = tf.gather(sound, tf.clip_by_value(at, 0, count - 1))
-    weighted = taken * tf.gather(weights, tf.maximum(places, 0))
-    return tf.reduce_sum(tf.where(is_there, weighted, 0.0), axis=1)
+
+    def samples(numbers: tf.Tensor) -> tf.Tensor:
+        first = -((half - numbers * down) // up)  # the first n within the filter: (m * down - half) / up, rounded up
+        at = first[:, tf.newaxis] + tf.range(2 * half // up + 1)
+        places = numbers[:, tf.newaxis] * down - at * up + half
+        is_there = (at >= 0) & (at < count) & (places >= 0)
+        taken = tf.gather(sound, tf.clip_by_value(at, 0, count - 1))
+        weighted = taken * tf.gather(weights, tf.maximum(places, 0))
+        return tf.reduce_sum(tf.where(is_there, weighted, 0.0), axis=1)
+
+    def block(index: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        return index + 1, parts.write(index, samples(numbers[index * _BLOCK : (index + 1) * _BLOCK]))
+
+    blocks = -(-tf.size(numbers) // _BLOCK)
+    parts = tf.TensorArray(tf.float32, size=blocks, infer_shape=False, element_shape=[None])
+    _, parts = tf.while_loop(lambda index, _: index < blocks, block, (0, parts), parallel_iterations=1)
+    return parts.concat()
 
 
 def _filter(half: tf.Tensor) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """Runs frozen hub modules over examples once and stores their outputs."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 
@@ -27,7 +28,7 @@ from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hubs, fed_hubs
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_callable import HubCallable
-from hubline.trainer.inputs import PARSED_AT_ONCE, Tensors, bytes_of_pixels, encoded_images, pixels_of_one
+from hubline.trainer.inputs import PARSED_AT_ONCE, Tensors, encoded_images, pixels_of_one
 from hubline.trainer.module import output_name
 from hubline.trainer.module_fit import fitting_function
 from hubline.trainer.non_finite import are_finite, not_finite
@@ -236,7 +237,8 @@ class Embedder:
     def _read(self) -> tf.data.Dataset:
         """Batches of `number` (int64), `row` (string) and `inputs` by feature, of the decodable records."""
         numbers = sum(each.length for each in self._features.values() if isinstance(each, NumericFeature))
-        floats = max(bytes_of_pixels(self._features) + numbers, 1)
+        decoded = sum(math.prod(each.shape) for each in encoded_features(self._features).values())
+        floats = max(decoded + numbers, 1)
         most_bytes = _BATCH_BYTES_ON_GPU if tf.config.list_logical_devices("GPU") else _BATCH_BYTES
         return (
             tf.data.Dataset.from_tensors(0)

@@ -107,7 +107,10 @@ def changed(
 
     def change(place: tf.Tensor, inputs: Tensors) -> Tensors:
         numbers = seed_of(seed, _CHANGED, epoch, place_among_all(worker, place) + skipped())
-        sizes = {name: values.shape[-3:-1] for name, values in inputs.items() if name not in (ROW, BOX, MASK)}
+        pictures = {
+            name: values for name, values in inputs.items() if name not in (ROW, BOX, MASK) and _is_picture(values)
+        }
+        sizes = {name: values.shape[-3:-1] for name, values in pictures.items()}
         of_label = {} if boxes is None else {boxes.image: inputs[BOX]}
         changes = {
             name: drawn(augment, height, width, numbers, by_feature.get(name), of_label.get(name))
@@ -121,6 +124,11 @@ def changed(
         return inputs | moved
 
     return examples.enumerate().map(change, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _is_picture(values: tf.Tensor) -> bool:
+    """Whether values are an image or a clip, and no sound."""
+    return values.shape.rank >= 3
 
 
 def mixed(data: tf.data.Dataset, alpha: float, seed: int, epoch: Epoch, skipped: Skipped = nothing) -> tf.data.Dataset:

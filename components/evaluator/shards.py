@@ -37,7 +37,7 @@ def test_split(input_dict: dict) -> TestSplit:
         undecodable=rows.undecodable("test"),
         recipe=rows.recipe_of("test"),
         largest=max(shard.largest for shard in manifest.of("test")),
-        has_images=bool(manifest.images),
+        has_images=bool(manifest.images or manifest.sounds),
         pixels=rows.pixels,
     )
 
@@ -87,7 +87,7 @@ def _tasks(input_dict: dict, made_by: list[Any], reads_records: bool) -> Iterato
                 undecodable=file.undecodable,
                 recipe=rows.recipe_of("test"),
                 largest=shard.largest,
-                has_images=bool(manifest.images),
+                has_images=bool(manifest.images or manifest.sounds),
                 pixels=rows.pixels,
                 first=first,
             )

@@ -11,6 +11,8 @@ from hubline.preprocessing import encoded_sounds
 from hubline.preprocessing.kinds.encoded import EncodedKind
 from hubline.preprocessing.kinds.kind import Values
 
+_MOST_SAMPLES = 10_000_000
+
 
 class AudioFeature(EncodedKind):
     """A sound: a WAV file with 16 bits a sample (PCM), at any sample rate, in a bytes column."""
@@ -22,7 +24,7 @@ class AudioFeature(EncodedKind):
     """Samples per second that the module takes. Sounds with another rate are resampled."""
     seconds: Annotated[float, Field(gt=0.0, le=3600.0)] | None = Field(default=None, examples=[1.0])
     """Length that sounds are cut or padded to."""
-    samples: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(default=None, examples=[16000])
+    samples: Annotated[int, Field(ge=1, le=_MOST_SAMPLES)] | None = Field(default=None, examples=[16000])
     """The same length in samples, instead of `seconds`."""
     cut: Literal["start", "center"] = "start"
     """What to keep of a longer sound: its `start` or its `center`. A shorter one is padded with silence, at its end or
@@ -34,6 +36,8 @@ class AudioFeature(EncodedKind):
             raise ValueError("set either seconds or samples, the length that sounds are cut or padded to")
         if self.length < 1:
             raise ValueError(f"seconds: {self.seconds} is less than one sample")
+        if self.length > _MOST_SAMPLES:
+            raise ValueError(f"{self.length:,} samples are more than {_MOST_SAMPLES:,}; set fewer seconds")
         return self
 
     @property

@@ -12,11 +12,13 @@ from hubline.components.predictor.hub_model import HubModelSpec, Options
 from hubline.components.predictor.inputs import Item
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.kinds.audio import AudioFeature
+from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_callable import HubCallable
 from hubline.trainer.inputs import encoded_images, pixels_of_batch
 from hubline.trainer.module import Function, Tensor
 from hubline.trainer.module_inputs import input_faults, way
+from hubline.trainer.randomness import changed
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import example_data, hub_modules
 from tests.support.sounds import as_samples, tone, wav
@@ -41,6 +43,27 @@ def test_samples_are_those_of_scipy(rate: int, cut: str) -> None:
         expected = as_samples(samples, rate, RATE, 2000, cut)
         # int16 and float32 have 2^-15 and 2^-24; some hundred products are added up.
         np.testing.assert_allclose(decode(tf.constant(wav(samples, rate))), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_long_sound_is_resampled_in_blocks() -> None:
+    sound = tone(440, 44_100, 30_000)
+    found = audio(samples=10_500).decoded(tf.constant(wav(sound, 44_100)))  # three blocks, the last with 2,308 samples
+    np.testing.assert_allclose(found, as_samples(sound, 44_100, RATE, 10_500), rtol=0, atol=1e-5)
+
+
+def test_a_rate_that_would_need_a_huge_filter_is_refused() -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="767999 Hz, which is too odd to be resampled to 16000 Hz"):
+        audio().decoded(tf.constant(wav(tone(440, 8000, 10), 767_999)))
+
+
+def test_augmentation_changes_pictures_and_no_sounds() -> None:
+    image, sound = tf.reshape(tf.range(12, dtype=tf.int32), [2, 2, 3]), tf.constant([0.5, -0.5])
+    examples = tf.data.Dataset.from_tensors({"photo": tf.cast(image, tf.uint8), "sound": sound})
+    flipped = changed(examples.repeat(16), [Augmentation(flip_left_right=True)], seed=1, epoch=0)
+    found = list(flipped.as_numpy_iterator())
+    assert all(np.array_equal(each["sound"], sound) for each in found)
+    assert {tuple(each["photo"][0, :, 0]) for each in found} == {(0, 3), (3, 0)}
 
 
 @pytest.mark.slow
@@ -129,6 +152,7 @@ def test_a_module_that_takes_one_waveform_at_a_time(tmp_path) -> None:
         ({"seconds": 1.0}, "set either seconds or samples"),
         ({"samples": None, "seconds": 1e-5}, "less than one sample"),
         ({"sample_rate": 0}, "greater than or equal to 1"),
+        ({"samples": None, "seconds": 3600, "sample_rate": 44_100}, "158,760,000 samples are more than 10,000,000"),
     ],
 )
 def test_mistakes_say_what_would_be_right(keys: dict, says: str) -> None:
