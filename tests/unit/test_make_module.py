@@ -23,6 +23,7 @@ from hubline.trainer.hub_interface import inspect_module
 from hubline.trainer.hub_layer import HubLayer
 from hubline.trainer.keras_files.code import code_in
 from hubline.trainer.keras_files.request import ModuleRequest
+from hubline.trainer.keras_files.reusable import unique
 from hubline.trainer.keras_files.worker import make
 from hubline.trainer.saved_model_loader import open_module
 
@@ -52,7 +53,7 @@ class Scale(layers.Layer):
 
 keras.Sequential([keras.Input([2]), Scale()]).save("custom.keras")
 keras.Sequential([keras.Input([2]), layers.Lambda(lambda x: 2.0 * x, name="doubled")]).save("lambda.keras")
-left, right = keras.Input([2], name="left"), keras.Input([3], name="right", dtype="int32")
+left, right = keras.Input([2], name="left"), keras.Input([3], name="alone", dtype="int32")
 both = layers.Concatenate(name="joined")([left, layers.Flatten()(layers.Embedding(5, 2)(right))])
 keras.Model([left, right], {"sum": layers.Dense(1)(both), "joined": both}).save("two.keras")
 """
@@ -184,11 +185,31 @@ def test_a_module_of_keras_2_answers_and_is_trained_as_the_model(models: Path) -
 def test_several_inputs_and_outputs_have_names(models: Path) -> None:
     here("two.keras", "two", keras=3)
     (call,) = inspect_module("modules/two").calls
-    assert {name: str(each) for name, each in call.inputs.items()} == {"left": "float32[?, 2]", "right": "int32[?, 3]"}
+    assert {name: str(each) for name, each in call.inputs.items()} == {"left": "float32[?, 2]", "alone": "int32[?, 3]"}
     assert {name: str(each) for name, each in call.outputs.items()} == {
         "sum": "float32[?, 1]",
         "joined": "float32[?, 8]",
     }
+
+
+@pytest.mark.slow
+def test_one_output_with_a_name(models: Path) -> None:
+    inputs = tf.keras.Input([4])
+    model = tf.keras.Model(inputs, {"sum": tf.keras.layers.Dense(2)(inputs)})
+    model.save("named.h5")
+    np.testing.assert_allclose(here("named.h5", "named")(X), model(X)["sum"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["a", "a", "a_1"], ["a", "a_2", "a_1"]),
+        (["kernel", "bias", "kernel", "bias"], ["kernel", "bias", "kernel_1", "bias_1"]),
+        (["a", "a", "a"], ["a", "a_1", "a_2"]),
+    ],
+)
+def test_names_of_variables_are_unique(names: list[str], found: list[str]) -> None:
+    assert unique(names) == found
 
 
 @pytest.mark.slow
@@ -246,6 +267,7 @@ def test_classes_of_the_users_own_are_imported_by_name(models: Path) -> None:
     np.testing.assert_array_equal(tf.saved_model.load("modules/custom")(X[:, :2]), 3 * X[:, :2])
 
 
+@pytest.mark.slow
 def test_what_is_no_whole_model_is_refused(models: Path) -> None:
     def said(source: object, *more: object) -> str:
         return refused("from-keras", source, "--output", "modules/refused", *more)
@@ -334,6 +356,7 @@ def test_a_library_beside_the_model_is_not_imported(models: Path) -> None:
             Path(f"{name}.py").unlink()
 
 
+@pytest.mark.slow
 def test_inspect_says_what_a_keras_file_is(models: Path) -> None:
     def said(path: str) -> str:
         return str(CliRunner().invoke(app, ["inspect", path]).exception)

@@ -17,7 +17,7 @@ from hubline.trainer.adapters.keras import regularization_losses
 from hubline.trainer.adapters.tensorflow import is_resource
 from hubline.trainer.keras_files.code import code_in, refuse_code
 from hubline.trainer.keras_files.recognise import KerasFile, lambdas_in, objects_in, refuse_lambdas
-from hubline.trainer.keras_files.reusable import Source
+from hubline.trainer.keras_files.reusable import Source, unique
 from hubline.trainer.reaching_operations import refuse_reaching
 from hubline.trainer.saved_model_loader import read_saved_model
 
@@ -147,8 +147,9 @@ def source_of(model: Any, keras: int) -> Source:
 
     def call(given: Any, training: bool) -> Any:
         values = {next(iter(specs)): given} if is_single else given
-        answers = model(_packed(model, values), training=training)
-        flat = [answers[name] for name in outputs] if isinstance(answers, Mapping) else tf.nest.flatten(answers)
+        answers = model(_packed(model, {name: values[name] for name in specs}), training=training)
+        is_by_name = isinstance(answers, Mapping) and len(outputs) > 1
+        flat = [answers[name] for name in outputs] if is_by_name else tf.nest.flatten(answers)
         return flat[0] if len(flat) == 1 else dict(zip(outputs, flat, strict=True))
 
     variables, trainable = ([_variable(each) for each in some] for some in (model.weights, model.trainable_weights))
@@ -156,7 +157,7 @@ def source_of(model: Any, keras: int) -> Source:
     return Source(
         call=call,
         inputs=next(iter(specs.values())) if is_single else specs,
-        variables=dict(zip(_unique(names), variables, strict=True)),
+        variables=dict(zip(unique(names), variables, strict=True)),
         trainable=trainable,
         regularization_losses=_regularization_losses(model, keras),
         resources=[each for each in tf.train.TrackableView(model).descendants() if is_resource(each)],
@@ -174,11 +175,11 @@ def _structure(model: Any, which: str) -> dict[str, Any]:
     if len(tensors) == 1:
         return {tensors[0].name.partition(":")[0] if which == "input" else "default": tensors[0]}
     names = [each.name.partition(":")[0] for each in tensors] if which == "input" else model.output_names
-    return dict(zip(_unique(list(names)), tensors, strict=True))
+    return dict(zip(unique(list(names)), tensors, strict=True))
 
 
 def _packed(model: Any, values: Mapping[str, Any]) -> Any:
-    """Inputs by name in the structure that the model takes."""
+    """Inputs by name, in the model's order, in the structure that the model takes."""
     if len(model.inputs) == 1:
         structure = getattr(model, "input", None) if not _is_sequential(model) else None
         return dict(values) if isinstance(structure, Mapping) else next(iter(values.values()))
@@ -199,16 +200,6 @@ def _spec(name: str, tensor: Any) -> tf.TensorSpec:
 def _variable(weight: Any) -> tf.Variable:
     """The variable of TensorFlow behind a weight of Keras 2 or 3."""
     return weight if isinstance(weight, tf.Variable) else weight.value
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Names with numbers after repeated ones."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name}_{seen[name] - 1}")
-    return found
 
 
 def _regularization_losses(model: Any, keras: int) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import tensorflow as tf
@@ -50,3 +51,12 @@ def write_reusable(source: Source, folder: str) -> None:
     """Writes a reusable SavedModel. Its variables have the names in `source`."""
     tf.saved_model.save(_Reusable(source), folder)
     rename_variables(folder, list(source.variables))
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Names with numbers after those that are taken: `kernel`, `kernel_1`."""
+    found: list[str] = []
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        found.append(name if name not in found else next(each for each in numbered if each not in {*names, *found}))
+    return found

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from hubline.core.errors import UserError
 from hubline.trainer.adapters.tensorflow import is_resource
-from hubline.trainer.keras_files.reusable import Source
+from hubline.trainer.keras_files.reusable import Source, unique
 from hubline.trainer.saved_model_loader import by_name, open_module
 from hubline.trainer.variables import variables_of
 
@@ -47,7 +47,7 @@ def of_signature(path: str, name: str | None) -> Source:
     return Source(
         call=call,
         inputs=next(iter(specs.values())) if is_single else specs,
-        variables={variable.name.partition(":")[0]: variable for variable in variables},
+        variables=dict(zip(unique([each.name.partition(":")[0] for each in variables]), variables, strict=True)),
         trainable=[variable for variable in variables if variable.trainable],
         resources=[part for part in tf.train.TrackableView(module.loaded).descendants() if _is_kept(part)],
         has_training_mode=False,
