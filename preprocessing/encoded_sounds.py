@@ -28,8 +28,8 @@ _CROSSINGS, _BETA = 10, 5.0
 _MOST_STEPS = 48_000
 """The most steps of the filter between two zero crossings, which a file's sample rate decides: a filter of a million
 weights. Usual rates need some hundred."""
-_BLOCK = 4096
-"""Samples that are resampled together, which bounds the memory for a long sound."""
+_BLOCK = 1 << 18
+"""Products of samples and weights that are computed together, which bounds the memory for a long sound."""
 
 
 def are_readable(encoded: tf.Tensor) -> tf.Tensor:
@@ -121,10 +121,12 @@ def _filtered(sound: tf.Tensor, up: tf.Tensor, down: tf.Tensor, numbers: tf.Tens
     half = _CROSSINGS * tf.maximum(up, down)
     weights = _filter(half) * tf.cast(up, tf.float32)
     count = tf.size(sound, tf.int64)
+    taps = 2 * half // up + 1
+    size = tf.maximum(_BLOCK // taps, 1)  # samples in a block
 
     def samples(numbers: tf.Tensor) -> tf.Tensor:
         first = -((half - numbers * down) // up)  # the first n within the filter: (m * down - half) / up, rounded up
-        at = first[:, tf.newaxis] + tf.range(2 * half // up + 1)
+        at = first[:, tf.newaxis] + tf.range(taps)
         places = numbers[:, tf.newaxis] * down - at * up + half
         is_there = (at >= 0) & (at < count) & (places >= 0)
         taken = tf.gather(sound, tf.clip_by_value(at, 0, count - 1))
@@ -132,9 +134,9 @@ def _filtered(sound: tf.Tensor, up: tf.Tensor, down: tf.Tensor, numbers: tf.Tens
         return tf.reduce_sum(tf.where(is_there, weighted, 0.0), axis=1)
 
     def block(index: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        return index + 1, parts.write(index, samples(numbers[index * _BLOCK : (index + 1) * _BLOCK]))
+        return index + 1, parts.write(index, samples(numbers[tf.cast(index, tf.int64) * size :][:size]))
 
-    blocks = -(-tf.size(numbers) // _BLOCK)
+    blocks = tf.cast(-(-tf.size(numbers, tf.int64) // size), tf.int32)
     parts = tf.TensorArray(tf.float32, size=blocks, infer_shape=False, element_shape=[None])
     _, parts = tf.while_loop(lambda index, _: index < blocks, block, (0, parts), parallel_iterations=1)
     return parts.concat()

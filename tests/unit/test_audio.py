@@ -48,8 +48,14 @@ def test_samples_are_those_of_scipy(rate: int, cut: str) -> None:
 @pytest.mark.slow
 def test_a_long_sound_is_resampled_in_blocks() -> None:
     sound = tone(440, 44_100, 30_000)
-    found = audio(samples=10_500).decoded(tf.constant(wav(sound, 44_100)))  # three blocks, the last with 2,308 samples
+    found = audio(samples=10_500).decoded(tf.constant(wav(sound, 44_100)))  # three blocks of up to 4,600 samples
     np.testing.assert_allclose(found, as_samples(sound, 44_100, RATE, 10_500), rtol=0, atol=1e-5)
+
+
+def test_a_filter_much_longer_than_a_block_is_computed_sample_by_sample() -> None:
+    sound = tone(3, 48_000, 150_000)
+    found = audio(sample_rate=3, samples=12).decoded(tf.constant(wav(sound, 48_000)))  # 320,001 weights, 10 samples
+    np.testing.assert_allclose(found, as_samples(sound, 48_000, 3, 12), rtol=0, atol=1e-5)
 
 
 def test_a_rate_that_would_need_a_huge_filter_is_refused() -> None:
