@@ -16,7 +16,10 @@ from hubline.trainer.keras_files.code import refuse_code
 from hubline.trainer.keras_files.recognise import KerasFile, read_keras_file, refuse_lambdas
 from hubline.trainer.keras_files.request import ModuleAnswer, ModuleRequest
 
-_WORKER = "import sys; sys.path.pop(0); from hubline.trainer.keras_files.worker import main; main(sys.argv[1:])"
+_WORKER = (
+    "import sys; sys.path[:] = filter(None, sys.path); "
+    "from hubline.trainer.keras_files.worker import main; main(sys.argv[1:])"
+)
 """Without the current folder, from which Python would import a file beside the model in place of a library."""
 _NO_WEIGHTS = "none"
 
@@ -29,6 +32,7 @@ def from_keras(
     size: tuple[int, int] | None = None,
     imports: Sequence[str] = (),
     allow_lambda: bool = False,
+    allow_operations: Sequence[str] = (),
 ) -> ModuleAnswer:
     """Makes a module of a Keras file, or of an architecture of keras.applications by name.
 
@@ -60,6 +64,7 @@ def from_keras(
         layers=tuple(layers),
         imports=tuple(imports),
         allow_lambda=allow_lambda,
+        allow_operations=tuple(allow_operations),
     )
     return _make(request)
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Make hub modules of your own models.")
 
 Output = Annotated[str, typer.Option(metavar="DIR", help="Folder to write; must not exist.", show_default=False)]
+AllowOperation = Annotated[
+    list[str] | None, typer.Option(help="Operation that may reach beyond the model, such as ReadFile; repeatable.")
+]
 
 
 @app.command("from-keras")
@@ -54,6 +57,7 @@ def from_keras(
     allow_lambda: Annotated[
         bool, typer.Option("--allow-lambda", help="Run the Python code of Lambda layers in the file.")
     ] = False,
+    allow_operation: AllowOperation = None,
     as_json: Json = False,
 ) -> None:
     """Make a hub module of a Keras model or of one of its layers. Nothing is downloaded.
@@ -64,7 +68,8 @@ def from_keras(
     """
     from hubline.pipeline.make_module import from_keras as make
 
-    _show(output, lambda: make(source, output, layer or (), weights, _size(size), imports or (), allow_lambda), as_json)
+    options = (layer or (), weights, _size(size), imports or (), allow_lambda, allow_operation or ())
+    _show(output, lambda: make(source, output, *options), as_json)
 
 
 @app.command("from-saved-model")
@@ -74,9 +79,7 @@ def from_saved_model(
     signature: Annotated[
         str | None, typer.Option(metavar="NAME", help="By default, the usual or only signature.")
     ] = None,
-    allow_operation: Annotated[
-        list[str] | None, typer.Option(help="Operation that may reach beyond the model, such as ReadFile; repeatable.")
-    ] = None,
+    allow_operation: AllowOperation = None,
     as_json: Json = False,
 ) -> None:
     """Make a hub module of a signature of a SavedModel.

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,6 +24,7 @@ from hubline.trainer.config.model import FineTune
 from hubline.trainer.hub_interface import inspect_module
 from hubline.trainer.hub_layer import HubLayer
 from hubline.trainer.keras_files.code import code_in
+from hubline.trainer.keras_files.recognise import read_keras_file
 from hubline.trainer.keras_files.request import ModuleRequest
 from hubline.trainer.keras_files.reusable import unique
 from hubline.trainer.keras_files.worker import make
@@ -45,6 +48,13 @@ model.save("three.h5")
 model.save_weights("only.weights.h5")
 norm = keras.Model(inputs, model.get_layer("norm").output)
 np.savez("three.npz", last=model(x), norm=norm(x), loss=float(model.losses[0]))
+
+images = keras.Input([8, 8, 3])
+values = keras.ops.relu(layers.RandomFlip()(images)[:, :4] * 2 + 1)
+values = layers.Conv2D(3, 2, activation=keras.activations.silu, dtype="mixed_float16")(values)
+values = layers.Bidirectional(layers.LSTM(2, return_sequences=True))(layers.Reshape([-1, 3])(values))
+values = layers.RNN(layers.GRUCell(3))(layers.MultiHeadAttention(2, 3)(values, values))
+keras.Model(images, values).save("many.keras")
 
 @keras.saving.register_keras_serializable("mine")
 class Scale(layers.Layer):
@@ -308,25 +318,140 @@ def named(module: str | None, name: str, config: object = "run") -> dict:
     return {"module": module, "class_name": name, "config": config, "registered_name": name}
 
 
+SPEC = {"module": "subprocess", "spec_name": "Popen"}
+
+
 @pytest.mark.parametrize(
-    ("each", "found"),
+    ("each", "found", "imported"),
     [
-        (named("os", "function", "popen"), "os:popen"),
-        (named("builtins", "function", "eval"), "builtins:eval"),
-        (named("builtins", "eval"), "builtins:eval"),
-        (named("keras.utils", "function", "get_file"), "keras.utils:get_file"),
-        (named("mine.layers", "Scale", {}), "mine.layers:Scale"),
-        (named(None, "TFOpLambda", {"function": "io.write_file"}), "tf.io.write_file"),
-        (named("subprocess", "__typespec__", {"module": "subprocess", "spec_name": "Popen"}), "subprocess:Popen"),
-        (named("builtins", "function", "relu"), None),
-        (named("keras.src.activations.activations", "function", "silu"), None),
-        (named("keras.layers", "Dense", {}), None),
-        (named(None, "TFOpLambda", {"function": "math.add"}), None),
-        (named(None, "mine>Scale", {}), None),
+        (named("os", "function", "popen"), "os:popen", "os"),
+        (named("builtins", "function", "eval"), None, ""),  # Keras looks among its own functions alone
+        (named("builtins", "eval"), "builtins:eval", ""),
+        (named("keras.utils", "function", "get_file"), "keras.utils:get_file", ""),
+        (named("tf_keras.utils", "get_file", {}), "tf_keras.utils:get_file", ""),
+        (named("keras.src.utils.file_utils", "get_file", {}), "keras.src.utils.file_utils:get_file", ""),
+        (named("keras", "utils.get_file", {}), "keras:utils.get_file", ""),
+        (named("keras.applications", "MobileNetV2", {}), "keras.applications:MobileNetV2", ""),
+        (named("keras.losses", "function", "deserialize"), "keras.losses:deserialize", ""),
+        (named("keras.callbacks", "CSVLogger", {}), "keras.callbacks:CSVLogger", ""),
+        (named("keras.layers", "TFSMLayer", {"filepath": "other"}), "keras.layers:TFSMLayer", ""),
+        (named("keras.layers", "TorchModuleWrapper", {}), "keras.layers:TorchModuleWrapper", ""),
+        (named(None, "ClassMethod", {"cls_symbol": "io.TFRecordWriter"}), "ClassMethod", ""),
+        (named("keras.layers", "StringLookup", {"vocabulary": "/etc/passwd"}), "/etc/passwd", ""),
+        (named(None, "VocabularyFileCategoricalColumn", {"vocabulary_file": "words"}), "words", ""),
+        (named("mine.layers", "Scale", {}), "mine.layers:Scale", "mine.layers"),
+        (named(None, "TFOpLambda", {"function": "io.write_file"}), "tf.io.write_file", ""),
+        (named(None, "TFOpLambda", {"function": "__internal__.tracking"}), "tf.__internal__.tracking", ""),
+        (named(None, "SlicingOpLambda", {"function": "py_function"}), "tf.py_function", ""),
+        (named(None, "__typespec__", []) | SPEC, "subprocess:Popen", "subprocess"),
+        (named(None, "__typespec__", SPEC), "subprocess:Popen", "subprocess"),
+        (named("tensorflow.io", "__typespec__", []) | {"spec_name": "gfile"}, "tensorflow.io:gfile", ""),
+        (named("tensorflow", "__typespec__", []) | {"spec_name": "TensorSpec"}, None, ""),
+        (named("builtins", "function", "relu"), None, ""),
+        (named("keras.src.activations.activations", "function", "silu"), None, ""),
+        (named("keras.layers", "Dense", {}), None, ""),
+        (named("keras.layers", "StringLookup", {"vocabulary": ["a", "b"]}), None, ""),
+        (named("keras.src.applications.convnext", "LayerScale", {}), None, ""),
+        (named(None, "TFOpLambda", {"function": "math.add"}), None, ""),
+        (named(None, "TFOpLambda", {"function": "reshape"}), None, ""),
+        (named(None, "mine>Scale", {}), None, ""),
     ],
 )
-def test_code_outside_keras_is_found(each: dict, found: str | None) -> None:
-    assert code_in([each]) == (() if found is None else (found,))
+def test_code_outside_keras_is_found(each: dict, found: str | None, imported: str) -> None:
+    assert [(code.name, code.module) for code in code_in([each])] == ([] if found is None else [(found, imported)])
+
+
+@pytest.mark.slow
+def test_models_of_keras_own_layers_name_no_code(models: Path) -> None:
+    layers = tf.keras.layers
+    images, words = tf.keras.Input([8, 8, 3]), tf.keras.Input([4], dtype="int32")
+    values = tf.image.resize(tf.nn.relu(layers.Rescaling(1 / 255)(images) * 2)[:, :4] + 1, [4, 4])
+    values = layers.Conv2D(3, 2, activation=tf.keras.activations.swish, dtype="mixed_float16")(values)
+    values = layers.Bidirectional(layers.LSTM(2, return_sequences=True))(layers.Reshape([-1, 3])(values))
+    values = layers.RNN(layers.GRUCell(3))(layers.MultiHeadAttention(2, 3)(values, values))
+    model = tf.keras.Model([images, words], [values, layers.Embedding(9, 3)(words)])
+    for name, each in (("many", model), ("scaled", tf.keras.applications.ConvNeXtTiny(weights=None))):
+        for ending in ("keras", "h5"):
+            each.save(f"{name}_2.{ending}")
+    for name in ("many_2.keras", "many_2.h5", "scaled_2.keras", "scaled_2.h5", "many.keras"):
+        file = read_keras_file(name)
+        assert file is not None and file.keras == (3 if name == "many.keras" else 2)
+        assert file.code == ()
+
+
+@pytest.mark.slow
+def test_weights_in_other_files_are_refused(models: Path) -> None:
+    Path("secret").write_bytes(np.arange(6, dtype=np.float32).tobytes())
+
+    def with_kernel(name: str, change: Callable[[h5py.Group], None]) -> str:
+        shutil.copy("three.h5", name)
+        with h5py.File(name, "a") as file:
+            group = file["model_weights/last"]
+            while "kernel" not in group:
+                group = next(iter(group.values()))
+            del group["kernel"]
+            change(group)
+        return refused("from-keras", name, "--output", "modules/refused")
+
+    def external(group: h5py.Group) -> None:
+        group.create_dataset("kernel", [3, 2], "f4", external=[("secret", 0, 24)])
+
+    def linked(group: h5py.Group) -> None:
+        group["kernel"] = h5py.ExternalLink("three.h5", "kernel")
+
+    def virtual(group: h5py.Group) -> None:
+        layout = h5py.VirtualLayout((3, 2), "f4")
+        layout[:] = h5py.VirtualSource("three.h5", "kernel", (3, 2))
+        group.create_virtual_dataset("kernel", layout)
+
+    assert "external.h5: its weights are in another file, secret" in with_kernel("external.h5", external)
+    assert "linked.h5: its weights are in another file, three.h5" in with_kernel("linked.h5", linked)
+    said = with_kernel("virtual.h5", virtual)
+    assert "virtual.h5: its weights are in another file, three.h5" in said
+    with zipfile.ZipFile("three.keras") as whole, zipfile.ZipFile("zipped.keras", "w") as file:
+        for name in whole.namelist():
+            file.writestr(name, Path("virtual.h5").read_bytes() if name.endswith(".h5") else whole.read(name))
+    said = refused("from-keras", "zipped.keras", "--output", "modules/refused")
+    assert "zipped.keras: its weights are in another file, three.h5" in said
+
+
+@pytest.mark.slow
+def test_operations_that_reach_beyond_the_model_are_refused_unless_allowed(models: Path) -> None:
+    Path("reading.py").write_text(
+        "import tensorflow as tf\n\n\nclass Reading(tf.keras.layers.Layer):\n"
+        "    def call(self, x):\n        size = tf.strings.length(tf.io.read_file('x.npy'))\n"
+        "        return x + 0.0 * tf.cast(size, x.dtype)\n"
+    )
+    sys.path.append("")
+    try:
+        from reading import Reading
+    finally:
+        sys.path.remove("")
+    model = tf.keras.Sequential([tf.keras.Input([4]), Reading()])
+    model.save("reading.h5")
+    model.save("reading_saved", save_format="tf")
+    for name in ("reading.h5", "reading_saved"):
+        options = ("from-keras", name, "--import", "reading")
+        said = refused(*options, "--output", "modules/refused")
+        assert f"{name}: it contains operations that reach beyond the module: ReadFile (reads files)" in said
+        assert "--allow-operation ReadFile" in said and not Path("modules/refused").exists()
+    run(*options, "--output", "modules/reading", "--allow-operation", "ReadFile")
+    np.testing.assert_array_equal(tf.saved_model.load("modules/reading")(X), X)
+
+
+@pytest.mark.slow
+def test_the_metadata_of_a_folder_may_name_no_code(models: Path) -> None:
+    from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
+
+    tf.keras.Sequential([tf.keras.Input([4]), tf.keras.layers.Dense(2)]).save("named_folder", save_format="tf")
+    file = Path("named_folder/keras_metadata.pb")
+    metadata = SavedMetadata.FromString(file.read_bytes())
+    content = json.loads(metadata.nodes[0].metadata)
+    content["config"]["layers"].append(named("tf_keras.utils", "get_file", {}))
+    metadata.nodes[0].metadata = json.dumps(content)
+    file.write_bytes(metadata.SerializeToString())
+    with pytest.raises(UserError, match=r"named_folder: the model names tf_keras.utils:get_file, which isn't"):
+        here("named_folder", "refused")
 
 
 @pytest.mark.slow
@@ -341,16 +466,19 @@ def test_a_file_that_names_code_is_refused_before_anything_is_loaded(tmp_path: P
         file.writestr("metadata.json", json.dumps({"keras_version": version}))
         file.writestr("model.weights.h5", b"")
     said = refused("from-keras", tmp_path / "bad.keras", "--output", tmp_path / "module", "--allow-lambda")
-    assert "the model names os:popen, which isn't Keras' own" in said and "--import os" in said
+    assert "the model names os:popen, which isn't a part of Keras" in said and "--import os" in said
     assert not (tmp_path / "done").exists()
 
 
 @pytest.mark.slow
-def test_a_library_beside_the_model_is_not_imported(models: Path) -> None:
+def test_a_library_beside_the_model_is_not_imported(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("keras", "h5py", "statistics"):
         Path(f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
     try:
         run("from-keras", "three.keras", "--output", "modules/beside")
+        monkeypatch.setenv("PYTHONSAFEPATH", "1")
+        Path("own_layers.py").write_text("")
+        run("from-keras", "three.keras", "--output", "modules/beside_own", "--import", "own_layers")
     finally:
         for name in ("keras", "h5py", "statistics"):
             Path(f"{name}.py").unlink()

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from hubline.core.errors import UserError, library_reason
 from hubline.trainer.adapters.keras import preprocess_input
+from hubline.trainer.keras_files.links import refuse_links
 from hubline.trainer.keras_files.model import source_of, with_layers
 from hubline.trainer.keras_files.reusable import Source
 
@@ -31,7 +32,7 @@ def application(name: str, weights: str | None, size: tuple[int, int] | None, la
         layers: Layers whose outputs to return; by default, the average over the positions of the last layer.
 
     Raises:
-        UserError: if the architecture can't be built, or the file contains other weights.
+        UserError: if the architecture can't be built, or the file contains other weights, or none of its own.
     """
     function = getattr(tf.keras.applications, name)
     try:
@@ -44,6 +45,7 @@ def application(name: str, weights: str | None, size: tuple[int, int] | None, la
     except ValueError as error:
         raise UserError(f"{name} can't be built: {library_reason(error)}") from error
     if weights is not None:
+        refuse_links(weights)
         try:
             network.load_weights(weights)
         except Exception as error:  # Keras, h5py and zipfile each raise their own

@@ -16,6 +16,7 @@ from hubline.core.errors import UserError, library_reason
 from hubline.trainer.adapters.keras import regularization_losses
 from hubline.trainer.adapters.tensorflow import is_resource
 from hubline.trainer.keras_files.code import code_in, refuse_code
+from hubline.trainer.keras_files.links import refuse_links
 from hubline.trainer.keras_files.recognise import KerasFile, lambdas_in, objects_in, refuse_lambdas
 from hubline.trainer.keras_files.reusable import Source, unique
 from hubline.trainer.reaching_operations import refuse_reaching
@@ -28,16 +29,17 @@ _SUBCLASSED = (
 )
 
 
-def load(file: KerasFile, imports: Sequence[str], allow_lambda: bool) -> Any:
+def load(file: KerasFile, imports: Sequence[str], allow_lambda: bool, allow_operations: Sequence[str] = ()) -> Any:
     """Loads a model with the Keras that wrote it.
 
     Args:
         file: A file with a model.
         imports: Python modules with classes of the model.
         allow_lambda: Whether Python code in the file may run.
+        allow_operations: Operations of a SavedModel that may reach beyond the model.
 
     Raises:
-        UserError: if a module can't be imported, or Keras can't load the model.
+        UserError: if a module can't be imported, the model names other code, or Keras can't load the model.
     """
     keras = importlib.import_module("keras" if file.keras == 3 else "tf_keras")
     custom = _classes(imports, keras)
@@ -46,7 +48,9 @@ def load(file: KerasFile, imports: Sequence[str], allow_lambda: bool) -> Any:
         if not allow_lambda:
             refuse_lambdas(file.path, lambdas_in(config))
         refuse_code(file.path, code_in(objects_in(config)), imports)
-        refuse_reaching(read_saved_model(file.path))
+        _refuse_reaching(file.path, allow_operations)
+    else:
+        refuse_links(file.path)
     try:
         return keras.models.load_model(file.path, custom_objects=custom, compile=False, safe_mode=not allow_lambda)
     except Exception as error:  # Keras, h5py and the model's own classes raise anything
@@ -54,6 +58,13 @@ def load(file: KerasFile, imports: Sequence[str], allow_lambda: bool) -> Any:
         if unknown is not None:
             raise UserError(f"{file.path}: {_importable(unknown[1], file.classes)}") from error
         raise UserError(f"{file.path}: Keras can't load the model: {library_reason(error)}") from error
+
+
+def _refuse_reaching(path: str, allowed: Sequence[str]) -> None:
+    try:
+        refuse_reaching(read_saved_model(path), allowed)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _config_of_saved_model(path: str) -> list[Any]:

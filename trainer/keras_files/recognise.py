@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
-from hubline.trainer.keras_files.code import code_in
+from hubline.trainer.keras_files.code import Code, code_in
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
@@ -25,7 +25,7 @@ class KerasFile(Section):
     """Whether the file contains an architecture; otherwise weights only."""
     lambdas: tuple[str, ...] = ()
     """Names of Lambda layers, whose Python code is in the file; those of a SavedModel aren't read."""
-    code: tuple[str, ...] = ()
+    code: tuple[Code, ...] = ()
     """What the model names outside Keras, as `code_in`; that of a SavedModel isn't read."""
     classes: dict[str, str] = {}
     """Classes of other packages by registered name, with the Python module that the file names; empty if none."""

@@ -23,6 +23,8 @@ class ModuleRequest(Section):
     imports: tuple[str, ...] = ()
     """Python modules with classes of the model."""
     allow_lambda: bool = False
+    allow_operations: tuple[str, ...] = ()
+    """Operations that may reach beyond the model."""
     signature: str | None = None
 
 

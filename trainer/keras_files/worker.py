@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     # Python puts the current folder first; a file must not choose what is imported from there.
     sys.path[:] = [each for each in sys.path if each not in ("", str(Path.cwd()))]
     if request.imports:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))
     leave_libraries_alone()
     try:
         answer = make(request)
@@ -57,7 +57,7 @@ def make(request: ModuleRequest) -> ModuleAnswer:
 
 def _refuse_reaching(request: ModuleRequest) -> None:
     try:
-        refuse_reaching(read_saved_model(request.output))
+        refuse_reaching(read_saved_model(request.output), request.allow_operations)
     except UserError as error:
         raise UserError(f"{request.source}: {error}") from None
 
@@ -69,5 +69,5 @@ def _source(request: ModuleRequest) -> Source:
         return application(request.source, request.weights, request.size, request.layers)
     file = read_keras_file(request.source)
     assert file is not None  # checked before this process was started
-    model = load(file, request.imports, request.allow_lambda)
+    model = load(file, request.imports, request.allow_lambda, request.allow_operations)
     return source_of(with_layers(model, request.layers) if request.layers else model, request.keras)
