@@ -44,7 +44,8 @@ EXAMPLE_GEN = Step(
         "pins": "the folder of such lists",
         "split": "the shares of `data.split`",
         "selection": "`data.where`, `data.take`",
-        "contract": "the columns and classes that records must have (`features`, `label`, `training.sample_weight`)",
+        "contract": "the columns and classes that records must have (`features`, `label`, `training.sample_weight`, "
+        "`data.split.group`)",
         "bad_records": "`data.bad_records`",
         "store": _STORE,
     },

@@ -297,15 +297,20 @@ def describing(file: AnyFile, files: PinnedFiles, places: Paths | ClusterPaths) 
     ExampleGen finds the list of files where `file_list.keep` put it.
     """
     store = str(places.store)
-    split = None if isinstance(file, InferFile) else file.data.split
+    split = None if isinstance(file, InferFile) or not isinstance(file.data.split, HashSplit) else file.data.split
     selection = Selection() if isinstance(file, InferFile) else file.data.selection
     example_gen = component(
         steps.EXAMPLE_GEN,
         files=digest_of(files),
         pins=str(places.pins),
-        split=split if isinstance(split, HashSplit) else None,
+        split=split,
         selection=selection,
-        contract=contract_of(file.features, file.label, file.training.sample_weight if file.training else None),
+        contract=contract_of(
+            file.features,
+            file.label,
+            file.training.sample_weight if file.training else None,
+            split.group if split else None,
+        ),
         bad_records=file.data.bad_records,
         store=store,
     )

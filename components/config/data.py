@@ -63,7 +63,10 @@ class Data(Section):
             return value
         if fractions := _as_whole(value):
             raise ValueError(f"sizes are whole numbers in proportion to each other; write {{{fractions}}}")
-        texts = isinstance(value, dict) and bool(value) and all(isinstance(share, str) for share in value.values())
+        shares = _shares(value)
+        texts = bool(shares) and all(isinstance(share, str) for share in shares.values())
+        if texts and shares != value:
+            raise ValueError("group is for splits by hash; with a file pattern per split, the files decide; remove it")
         return (PatternSplit if texts else HashSplit).model_validate(value)
 
     @field_validator("split")
@@ -140,16 +143,23 @@ class DataToInfer(Section):
         return _are_dated(self.patterns.values())
 
 
+def _shares(split: Any) -> dict[str, Any]:
+    """What is given for each split; empty if that is no mapping."""
+    return {name: share for name, share in split.items() if name != "group"} if isinstance(split, dict) else {}
+
+
 def _as_whole(split: Any) -> str | None:
     """Sizes that are fractions as whole numbers, such as `train: 8, test: 2`; None if the sizes are something else."""
-    sizes = split.values() if isinstance(split, dict) else ()
+    shares = _shares(split)
+    sizes = shares.values()
     if not any(isinstance(size, float) and 0 < size < 1 for size in sizes):
         return None
     if not all(isinstance(size, int | float) and 0 < size <= 1 for size in sizes):
         return None
     parts = [round(size * 1000) for size in sizes]
     divisor = math.gcd(*parts)
-    return ", ".join(f"{name}: {part // divisor}" for name, part in zip(split, parts, strict=True)) if divisor else None
+    whole = dict(zip(shares, parts, strict=True))
+    return ", ".join(f"{name}: {part // divisor}" for name, part in whole.items()) if divisor else None
 
 
 def _check_window(patterns: Iterable[str]) -> None:

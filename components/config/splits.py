@@ -8,7 +8,7 @@ from hubline.core.config_base import Section, is_remote, normalized
 
 class HashSplit(Section):
     """Relative sizes of the splits. Records are assigned by a hash of their content, so each record stays in its split
-    from run to run."""
+    from run to run; with `group`, by a hash of that column's value."""
 
     train: int = Field(default=8, ge=1, le=1_000_000)
     """Relative size of the training split."""
@@ -16,6 +16,10 @@ class HashSplit(Section):
     """Relative size of the validation split, which training monitors."""
     test: int = Field(default=1, ge=1, le=1_000_000)
     """Relative size of the test split, which decides the blessing."""
+    group: str | None = Field(default=None, min_length=1, examples=["patient_id"])
+    """Column whose value says which records belong together, such as those of a patient: records with the same value
+    are in the same split, also in later spans. Each record needs one value, a text or an integer. Default: each record
+    is on its own."""
 
     def patterns(self, examples: str) -> dict[str, str]:
         """The one pattern of all files, under the key `ALL`."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 from hubline.components.example_gen.records import columns_of, label_type, value_type
 from hubline.components.example_gen.rules.boxes import BoxRule
 from hubline.components.example_gen.rules.classes import ClassRule
+from hubline.components.example_gen.rules.groups import GroupRule
 from hubline.components.example_gen.rules.images import ClipRule, ImageRule, MaskRule
 from hubline.components.example_gen.rules.numbers import NumberRule
 from hubline.components.example_gen.rules.pixels import pixel_rule
@@ -61,17 +62,20 @@ class Contract(Section):
     """Whether these must be 0 or 1."""
     weight: str | None = None
     """Column of the record's weight in the loss: at least 0."""
+    group: str | None = None
+    """Column of the group that the record stays together with in a split: a text or an integer."""
     boxes: Boxes | None = None
     """Box columns, if the label has one box per value and at least one value. A string label may then contain other
     classes besides the listed ones."""
 
     @property
     def typed(self) -> tuple[str, ...]:
-        """Numeric columns, whose dtypes `ColumnTypes` records."""
+        """Columns of numbers and of groups, whose dtypes `ColumnTypes` records."""
         of_boxes = (*self.boxes.sides, *self.boxes.size) if self.boxes else ()
         of_images = [name for name, stored in self.pixels if isinstance(stored, PixelNumbers)]
-        of_weight = [self.weight] if self.weight and self.weight not in (*self.numbers, *of_boxes, *of_images) else []
-        return (*self.numbers, *of_boxes, *of_images, *of_weight)
+        others = filter(None, (self.weight, self.group))
+        columns = dict.fromkeys((*self.numbers, *of_boxes, *of_images, *others))
+        return tuple(name for name in columns if name != self.label)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -82,6 +86,8 @@ class Contract(Section):
         rules += [NumberRule(name, self.positive, self.indicators, self._names) for name in self.numbers]
         if self.weight:
             rules.append(WeightRule(self.weight))
+        if self.group:
+            rules.append(GroupRule(self.group))
         if self.label:
             rules.append(ClassRule(self.label, self.classes, self.several, other_names=self.boxes is not None))
         if self.label and self.boxes:

@@ -12,6 +12,7 @@ from hubline.artifacts.quarantine import FILE, QuarantinedRecord, write_quaranti
 from hubline.components.example_gen.contract import ColumnTypes, are_sound, find_fault, kind_of
 from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, Job, broken, damaged, split_of
 from hubline.components.example_gen.selector import Reason, reason_of, selector_of
+from hubline.components.example_gen.split_groups import group_key
 from hubline.core import interruption
 from hubline.core.digest import file_digest
 from hubline.core.errors import DataError
@@ -104,7 +105,11 @@ class _RecordFilter:
 
     def _places(self, records: list[bytes]) -> list[int]:
         """Index of each record's split."""
-        return split_of(records, self._job.split).numpy().tolist() if self._job.split else [0] * len(records)
+        split = self._job.split
+        if not split:
+            return [0] * len(records)
+        keys = [group_key(record, split.group) for record in records] if split.group else records
+        return split_of(keys, split).numpy().tolist()
 
     def _fault(self, number: int, record: RecoveredRecord) -> str | None:
         job = self._job

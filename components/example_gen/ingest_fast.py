@@ -4,19 +4,20 @@ import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import tensorflow as tf
 
 from hubline.artifacts.examples import LeftOut, Origin, SplitPart
 from hubline.artifacts.quarantine import FILE, QuarantinedRecord, write_quarantine
-from hubline.components.example_gen.contract import ColumnTypes, find_fault, kind_of
+from hubline.components.example_gen.contract import ColumnTypes, Contract, find_fault, kind_of
 from hubline.components.example_gen.ingest_graphs import Graphs, graphs_of
 from hubline.components.example_gen.ingest_job import QUARANTINE, UNPARSED, IngestResult, Job, broken
+from hubline.components.example_gen.records import columns_of, value_type, values_of
 from hubline.components.example_gen.selector import LEFT_OUT, Reason, Selector, selector_of
 from hubline.core import interruption, storage
 from hubline.core.digest import file_digest
-from hubline.core.errors import tensorflow_reason
+from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.tfrecord_recovery import inflated_size, salvage
 from hubline.core.tfrecords import compression_of
 from hubline.preprocessing.examples import are_sequences, flattened
@@ -116,8 +117,17 @@ def _types_of_first(job: Job, selector: Selector | None) -> tuple[ColumnTypes, b
         if kind.label:
             break
     if kind is None and selector and (first := next(_readable(job.path), None)) is not None:
-        return ColumnTypes(numbers=("int64",) * len(job.contract.typed)), first  # all are left out, so any types do
+        return ColumnTypes(numbers=_types_of(first, job.contract)), first  # all are left out, so any types do
     return (kind, last) if kind else None
+
+
+def _types_of(record: bytes, contract: Contract) -> tuple[Any, ...]:
+    """The dtypes of the columns that a record has, which may break the contract; int64 for the others."""
+    try:
+        columns = columns_of(record)
+    except DataError:
+        columns = {}
+    return tuple(value_type(columns[name]) if values_of(columns, name) else "int64" for name in contract.typed)
 
 
 def _readable(path: str) -> Iterator[bytes | None]:

@@ -11,6 +11,7 @@ from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound
 from hubline.components.example_gen.ingest_job import split_of
 from hubline.components.example_gen.selector import LEFT_OUT, Reason, Selector
+from hubline.components.example_gen.split_groups import group_keys
 from hubline.core import interruption
 from hubline.preprocessing.examples import are_sequences, flattened
 
@@ -64,7 +65,7 @@ class Graphs:
         """The target of each record of a batch, the largest records by target, the bytes, and whether there are
         SequenceExamples."""
         examples = self._as_examples(records)
-        splits = self._splits(records)
+        splits = self._splits(records, examples)
         reasons = self._selector.reasons(records, examples) if self._selector else tf.zeros_like(splits)
         sound = self._are_sound(examples, reasons)
         places = tf.where(sound, splits, tf.cast(self._places, tf.int64))
@@ -111,8 +112,13 @@ class Graphs:
         sound = are_sound(tf.gather_nd(examples, kept), self._contract, self._kind)
         return tf.scatter_nd(kept, sound, tf.shape(examples, tf.int64))
 
-    def _splits(self, records: tf.Tensor) -> tf.Tensor:
-        return split_of(records, self._split) if self._split else tf.zeros_like(records, tf.int64)
+    def _splits(self, records: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
+        if not self._split:
+            return tf.zeros_like(records, tf.int64)
+        if not (group := self._split.group):
+            return split_of(records, self._split)
+        dtype = tf.as_dtype(self._kind.dtypes(self._contract)[group])
+        return split_of(group_keys(records, examples, group, dtype), self._split)
 
 
 @cache

@@ -77,20 +77,20 @@ class IngestResult(Section):
     """Columns that `data.where` names and no record of the file has."""
 
 
-def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> tf.Tensor:
+def split_of(keys: tf.Tensor | Sequence[bytes], split: HashSplit) -> tf.Tensor:
     """Index in `SPLITS` of each record's split.
 
-    The keyed SipHash of the record (`tf.strings.to_hash_bucket_strong`) modulo the sum of the shares decides.
+    The keyed SipHash of the key (`tf.strings.to_hash_bucket_strong`) modulo the sum of the shares decides.
 
     Args:
-        records: Serialized records, string [batch].
+        keys: Serialized records or, with `split.group`, the keys that `split_groups` makes of them, string [batch].
         split: The shares.
 
     Returns:
         int64 [batch].
     """
     shares = tf.constant([getattr(split, name) for name in SPLITS], tf.int64)
-    buckets = tf.strings.to_hash_bucket_strong(records, split.train + split.validation + split.test, _HASH_KEY)
+    buckets = tf.strings.to_hash_bucket_strong(keys, split.train + split.validation + split.test, _HASH_KEY)
     return tf.searchsorted(tf.cumsum(shares), buckets, side="right", out_type=tf.int64)
 
 

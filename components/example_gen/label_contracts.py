@@ -60,13 +60,15 @@ CONTRACTS = LabelParts[Callable[[Any], dict[str, Any]]](
 """The fields of `Contract` that a label determines."""
 
 
-def contract_of(features: Features, label: Label | None, weight: str | None = None) -> Contract:
-    """The contract for features and, if given, a label and a column of sample weights."""
+def contract_of(
+    features: Features, label: Label | None, weight: str | None = None, group: str | None = None
+) -> Contract:
+    """The contract for features and, if given, a label, a column of sample weights and one of groups."""
     from hubline.components.example_gen.contract import Contract  # imports TensorFlow, which `hubline check` must not
 
     images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
     of_label = CONTRACTS.of(label.kind)(label) if label else {}
     pixels = tuple(sorted(stored_pixels(features).items()))
     sounds = tuple(sorted(sound_columns(features)))
-    given = {"images": images, "clips": clips, "pixels": pixels, "sounds": sounds, "weight": weight}
+    given = {"images": images, "clips": clips, "pixels": pixels, "sounds": sounds, "weight": weight, "group": group}
     return Contract.model_validate(given | of_label)

@@ -10,6 +10,7 @@ from hubline.artifacts.splits import ALL
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.ingest_job import IngestResult
 from hubline.components.example_gen.records import absent, columns_of
+from hubline.components.example_gen.split_groups import group_key
 from hubline.core.errors import DataError
 from hubline.core.tfrecord_recovery import salvage
 
@@ -35,7 +36,7 @@ class Result:
 
 
 def refuse_several_types(results: Sequence[Result]) -> None:
-    """Checks that the columns of the label and the sample weight have one type.
+    """Checks that the columns of the label, the sample weight and the groups have one type.
 
     Raises:
         DataError: otherwise.
@@ -48,7 +49,7 @@ def refuse_several_types(results: Sequence[Result]) -> None:
     if len(numbers) > 1:
         listed = "; ".join(f"{types} in {path}" for types, path in numbers.items())
         raise DataError(
-            f"the columns of the label and the sample weight must have one type in all files, but: {listed}"
+            f"the columns of the label, the sample weight and the groups must have one type in all files, but: {listed}"
         )
 
 
@@ -80,7 +81,9 @@ def refuse_empty(
         raise DataError("the data is empty: its files contain no records")
     if empty:
         got = ", ".join(f"{name} {count}" for name, count in counts.items())
-        mend = _mend(sum(counts.values()), results) if split else "the files that data.split names hold no record"
+        mend = "the files that data.split names hold no record"
+        if split:
+            mend = _mend(sum(counts.values()), results, split.group)
         if empty[0] in lost:
             mend = f"data.where and data.take left out {lost[empty[0]].total:,} of its records; keep more of them"
         raise DataError(f"the split '{empty[0]}' is empty ({got} records): {mend}")
@@ -93,9 +96,11 @@ def _nothing_left(lost: LeftOut, where: str | None) -> str:
     return f"data.where leaves nothing: none of {lost.total:,} records meets {where}{without}"
 
 
-def _mend(count: int, results: Sequence[Result]) -> str:
+def _mend(count: int, results: Sequence[Result], group: str | None) -> str:
     """Advice for an empty split, if records are split by their hash."""
     files = [f"{result.folder}/{part.split}" for result in results for part in result.ingested.parts if part.count]
+    if group:
+        return _mend_groups(files, group)
     distinct = int(tf.data.TFRecordDataset(files).unique().take(_DISTINCT + 1).reduce(0, lambda found, _: found + 1))
     if distinct < min(count, _DISTINCT + 1):
         return (
@@ -103,3 +108,15 @@ def _mend(count: int, results: Sequence[Result]) -> str:
             "that differ, or split by files"
         )
     return "give more data or other shares in data.split"
+
+
+def _mend_groups(files: Sequence[str], group: str) -> str:
+    groups: set[bytes] = set()
+    for record in tf.data.TFRecordDataset(files).as_numpy_iterator():
+        groups.add(group_key(record, group))
+        if len(groups) > _DISTINCT:
+            return "give more data or other shares in data.split"
+    return (
+        f"the column '{group}' of data.split.group has only {len(groups)} values, and the records of each stay "
+        "together; give data with more of them, or other shares"
+    )

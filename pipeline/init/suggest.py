@@ -17,6 +17,7 @@ from hubline.pipeline.init.label import LabelSuggestion, label_name, suggest_lab
 from hubline.pipeline.init.networks import Networks, networks_use
 from hubline.pipeline.init.objects import PART, Boxes, boxes_of, names_objects, suggest_box, suggest_mask
 from hubline.pipeline.init.places import place_features, places
+from hubline.pipeline.init.split import TOGETHER, SplitSuggestion, group_of, suggest_split
 from hubline.preprocessing.feature_columns import input_names
 
 ALONE = "a label of kind pixels is predicted from its image alone"
@@ -44,6 +45,7 @@ class Suggestion:
     """Images and clips that nothing takes."""
     left_out: dict[str, str]
     """Columns without a feature, with reasons."""
+    split: SplitSuggestion
     label: LabelSuggestion
     hubs: dict[str, Settings]
     backbones: dict[str, Settings]
@@ -80,6 +82,8 @@ def suggest(
     boxes = boxes_of(target, data.columns) if networks.module or networks.backbone else None
     left_out = _beside(target, boxes, columns, kept)
     fed = networks.fed(columns)
+    group = group_of(each for each in columns if each.name not in {*left_out, *fed, *kept})
+    left_out |= {group.name: TOGETHER} if group else {}
     others = [each for each in columns if each.name not in left_out or each.name in fed]
     made, wide = _features(others, data, networks, fed, kept, left_out)
     for column in (
@@ -100,6 +104,7 @@ def suggest(
         features=features,
         without_network=without,
         left_out=left_out,
+        split=suggest_split(group),
         label=_label(target, boxes, picture, data.is_whole, networks),
         hubs=_with_maps(used.hubs, networks) if target.type == "image" else used.hubs,
         backbones=used.backbones,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Set
 
 from hubline.components.config.data import Data, DataToInfer
 from hubline.components.config.evaluation import Evaluation
+from hubline.components.config.splits import HashSplit
 from hubline.components.example_validator.checks import ColumnUse
 from hubline.components.example_validator.requirements import uses_of
 from hubline.core.config_errors import Location, PlacedError
@@ -40,6 +41,11 @@ def slices_have_columns(evaluation: Evaluation, sample: Sample) -> Iterator[Plac
 
 def conditions_have_columns(data: Data, sample: Sample) -> Iterator[PlacedError]:
     yield from _absent(_named(data), sample)
+
+
+def groups_have_columns(data: Data, sample: Sample) -> Iterator[PlacedError]:
+    if isinstance(data.split, HashSplit) and data.split.group and not sample.is_judged:
+        yield from _absent([(("data", "split", "group"), data.split.group)], sample)
 
 
 def limits_have_columns(data: Data, sample: Sample) -> Iterator[PlacedError]:
@@ -120,5 +126,11 @@ def _key_of(features: Features, name: str) -> Location:
 
 
 LOOKS = (features_have_columns, labels_have_columns, features_take_the_types)
-LOOKS_TO_TRAIN = (slices_have_columns, conditions_have_columns, limits_have_columns, conditions_take_the_types)
+LOOKS_TO_TRAIN = (
+    slices_have_columns,
+    conditions_have_columns,
+    groups_have_columns,
+    limits_have_columns,
+    conditions_take_the_types,
+)
 DOUBTS = (columns_that_may_be_absent,)

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from hubline.components.config.data import Data
+from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.first_record import Column
 from hubline.components.example_gen.label_contracts import CONTRACTS
 from hubline.core.config_errors import Location, PlacedError
@@ -67,6 +69,11 @@ def weights_are_in_records(training: Training, sample: Sample) -> Iterator[Place
     if training.sample_weight and sample.is_judged:
         key = ("training", "sample_weight")
         yield from _of_column(sample, key, training.sample_weight, "sample weight", _weight_fault)
+
+
+def groups_are_in_records(data: Data, sample: Sample) -> Iterator[PlacedError]:
+    if isinstance(data.split, HashSplit) and data.split.group and sample.is_judged:
+        yield from _of_column(sample, ("data", "split", "group"), data.split.group, "group", _group_fault)
 
 
 def _of_column(
@@ -202,6 +209,13 @@ def _weight_fault(column: Column) -> str | None:
     return None if math.isfinite(value) and value >= 0 else f"is {value:g}; it must be 0 or more"
 
 
+def _group_fault(column: Column) -> str | None:
+    value = column.values[0]
+    if isinstance(value, float):
+        return f"is the float {value:g}; it must be a text or an integer"
+    return None if value != b"" else "is an empty text; every record needs a value"
+
+
 def _key_of(section: dict[str, Any], column: str) -> Location:
     """The key of a section that names a column."""
     for key, value in section.items():
@@ -220,4 +234,4 @@ def _short(text: str) -> str:
 
 
 LOOKS = (images_are_in_records, sounds_are_in_records, the_label_is_in_records)
-LOOKS_TO_TRAIN = (weights_are_in_records,)
+LOOKS_TO_TRAIN = (weights_are_in_records, groups_are_in_records)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from hubline.components.config.data import Data
 from hubline.components.config.evaluation import Evaluation
+from hubline.components.config.splits import HashSplit
 from hubline.core.config_errors import PlacedError
 from hubline.pipeline.rules.rule import holds_for_parts
 from hubline.preprocessing.config import Features, Label
@@ -91,6 +93,17 @@ def the_sample_weight_fits_the_label(training: Training, label: Label) -> Iterat
         yield ("training", "sample_weight"), f"'{training.sample_weight}' is what the label is made from; name another"
 
 
+@holds_for_parts
+def the_label_is_no_group(data: Data, label: Label) -> Iterator[PlacedError]:
+    group = data.split.group if isinstance(data.split, HashSplit) else None
+    if group is not None and group in label.columns:
+        yield (
+            ("data", "split", "group"),
+            f"'{group}' is what the label is made from, so that no split would have all classes; name the column of "
+            "what the records belong to, such as a patient or a user",
+        )
+
+
 RULES = (
     the_label_is_in_an_image,
     metrics_fit_the_label,
@@ -99,4 +112,5 @@ RULES = (
     class_weights_fit_the_loss,
     class_weights_fit_the_label,
     the_sample_weight_fits_the_label,
+    the_label_is_no_group,
 )

@@ -10,10 +10,14 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
+from hubline.artifacts.splits import SPLITS
 from hubline.pipeline.cli import app
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.load import load
 from hubline.pipeline.run import run
+from tests.support import example_data
+from tests.support.ingestion import columns_in
+from tests.support.siphash import split_of_key
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +30,7 @@ def offers(count: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "offer_id": np.arange(5000, 5000 + count),
+            "customer": [f"C-{number:03d}" for number in rng.integers(0, 90, count)],
             "price": [f"${number:,.2f}" for number in price],
             "rate": [f"{number:.1f} %".replace(".", ",") for number in rng.uniform(0, 20, count)],
             "sold": [(begin + timedelta(hours=7 * n)).strftime("%d/%m/%Y %I:%M %p") for n in range(count)],
@@ -44,6 +49,7 @@ def test_a_messy_table_becomes_a_model(tmp_path: Path, monkeypatch: pytest.Monke
     assert said.exit_code == 0, said.output
     outcome = json.loads(said.stdout.splitlines()[-1])
     assert "--keep 'offer_id' keeps it" in outcome["left_out"]["offer_id"]
+    assert "data.split.group" in outcome["left_out"]["customer"]
     assert outcome["label"] == {"from": "accepted", "kind": "binary"}
     kinds = {name: each["kind"] for name, each in outcome["features"].items()}
     assert kinds == {
@@ -65,6 +71,10 @@ def test_a_messy_table_becomes_a_model(tmp_path: Path, monkeypatch: pytest.Monke
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
     assert result.blessed and result.metrics["accuracy"] > 0.9
+    for split in SPLITS:
+        (shard,) = Path(str(result.artifacts.examples), f"Split-{split}").iterdir()
+        customers = {columns_in(record)["customer"][0] for record in example_data.read_tfrecord(shard)}
+        assert {split_of_key(customer, 8, 1, 1) for customer in customers} == {split}
 
     answer = tf.saved_model.load(result.pushed_model).signatures["predict"]
     common = {"rate": [0.05] * 3, "sold": [1_706_700_000] * 3, "postcode": [b"01067"] * 3, "rooms": [3, 3, -(2**63)]}

@@ -312,6 +312,28 @@ def test_a_column_that_is_left_out_can_be_kept() -> None:
         suggest(data(number, column(), LABEL), kept=["trips"])
 
 
+def test_records_of_the_same_patient_stay_together() -> None:
+    text = {"type": "text", "distinct": 300}
+    found = suggest(data(column(), column(name="patientId", **text), LABEL), "label")
+    assert found.split.settings == {"train": 8, "validation": 1, "test": 1, "group": "patientId"}
+    assert "--keep 'patientId' keeps it" in found.left_out["patientId"]
+    few = suggest(data(column(), column("integer", "session_key", distinct=49), LABEL), "label")
+    assert few.split.settings == {"train": 6, "validation": 2, "test": 2, "group": "session_key"}
+    both = suggest(data(column(name="user", **text), column("text", "session", distinct=900), column(), LABEL), "label")
+    assert both.split.settings["group"] == "user"
+    for other in (
+        column(name="patient_id", type="text", distinct=960),
+        column(name="patient_id", type="text", distinct=19),
+        column(name="patient_id", type="text", distinct=300, present=999),
+        column(name="patient_id", type="float", distinct=300),
+        column(name="outpatient", **text),
+        column(name="town", **text),
+    ):
+        assert "group" not in suggest(data(column(), other, LABEL), "label").split.settings
+    kept = suggest(data(column(), column(name="patientId", **text), LABEL), "label", kept=["patientId"])
+    assert "group" not in kept.split.settings and [each.column for each in kept.features] == ["it", "patientId"]
+
+
 def test_bookkeeping_of_images_is_left_out() -> None:
     photo = column("image", "image/encoded", frequent=())
     books = [column("integer", name) for name in ("height", "image/width")] + [

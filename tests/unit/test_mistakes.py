@@ -128,6 +128,13 @@ def test_the_file_before_the_edits_is_good(folder: Path) -> None:
          f"metric; did you mean 'accuracy'? {MISSPELT_METRIC}"),
         ("batch_size: 16", "class_weights: {no: 1, maybe: 2}", "19: training.class_weights.maybe: 'maybe' is no class "
          "of the label; its classes are: no, yes"),
+        # Splits
+        ("test: 1}", "test: 1, group: compny}", "4: data.split.group: data/0.gz: the first record has no group "
+         f"'compny'; did you mean 'company'? {COLUMNS}"),
+        ("test: 1}", "test: 1, group: fare}", "4: data.split.group: data/0.gz: the group 'fare' of the first record is "
+         "the float 3.5; it must be a text or an integer"),
+        ("test: 1}", "test: 1, group: tip}", "4: data.split.group: 'tip' is what the label is made from, so that no "
+         "split would have all classes; name the column of what the records belong to, such as a patient or a user"),
         # Files
         ("data/*.gz", "dta/*.gz", "3: data.examples: dta/*.gz: no files matched; data.examples must be a folder or a "
          "glob of TFRecord files"),
