@@ -75,7 +75,7 @@ def test_the_file_before_the_edits_is_good(folder: Path) -> None:
         ("training:", "trainig:", "17: trainig: unknown key; did you mean 'training'? known here: task, name, data, "
          "features, label, hubs, backbones, model, training, tune, evaluation, export, serving, beam, kubeflow"),
         ("validation: 1", "val: 1", "4: data.split.val: unknown key; did you mean 'validation'? known here: train, "
-         "validation, test"),
+         "validation, test, group"),
         ("{destination:", "{dest:", "26: serving.dest: unknown key; did you mean 'destination'? known here: "
          "destination, push, card, kserve"),
         ("at_least: 0.6", "min: 0.6", "25: evaluation.thresholds.accuracy.min: unknown key; known here: at_least, "
