@@ -88,6 +88,16 @@ class Decision(Section):
     """Notes for reading the metrics, one sentence each: comparisons that were not possible, and slices without
     thresholds."""
 
+    @property
+    def defined_metrics(self) -> dict[str, float]:
+        """The metrics that have a value."""
+        return {name: value for name, value in self.metrics.items() if value is not None}
+
+    @property
+    def failures(self) -> list[str]:
+        """The reasons of the checks that failed."""
+        return [check.reason for check in self.checks if not check.passed]
+
 
 @dataclass(frozen=True)
 class Estimates:

@@ -223,12 +223,14 @@ PUSHER = Step(
         "destination": "`serving.destination`",
         "publish_to": "`export.publish.to`",
         "push": "`serving.push`",
+        "approval": "`serving.approval`",
+        "keep": "`serving.keep`",
         "must_be_blessed": "whether the run is on a cluster",
         "serving": _SERVING,
-        "card": "the model card: the file without `beam`, `kubeflow`, `serving.kserve`, `data.baseline`, `data.drift`, "
-        "`data.window`; the spans; the Trainer's code",
+        "card": "the model card: the file without `beam`, `kubeflow`, `serving.kserve`, `serving.keep`, "
+        "`data.baseline`, `data.drift`, `data.window`; the spans; the Trainer's code",
     },
-    integers=("push", "must_be_blessed"),
+    integers=("push", "keep", "must_be_blessed"),
 )
 KSERVE = Step(
     name="KServe",

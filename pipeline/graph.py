@@ -172,6 +172,8 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         destination=file.serving.destination,
         publish_to=file.export.publish.to if file.export.publish else None,
         push=int(file.serving.push),
+        approval=file.serving.approval,
+        keep=file.serving.keep or 0,
         must_be_blessed=int(on_cluster),
         serving=pins.serving,
         examples=examples,
@@ -221,7 +223,7 @@ def _card(file: PipelineFile, pins: Pins) -> CardOfFile:
         exclude={
             "beam": True,
             "kubeflow": True,
-            "serving": {"kserve"},
+            "serving": {"kserve", "keep"},
             "data": {"baseline", "drift", "window"},  # of a window, its spans are in the card
         },
     )

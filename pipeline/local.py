@@ -15,7 +15,7 @@ from hubline.artifacts.findings import DataFindings
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.predictor.evaluation import EVALUATION, LabelAccuracy
-from hubline.components.pusher.executor import DESTINATION, DIGEST, PUBLISHED, PUSHED, WITHDRAWN
+from hubline.components.pusher.executor import APPROVE, DESTINATION, DIGEST, PUBLISHED, PUSHED, WAITING, WITHDRAWN
 from hubline.components.spread.processes import kept
 from hubline.core import interruption
 from hubline.core.errors import DamageError, UserError
@@ -83,7 +83,10 @@ class Run:
     def _are_reusable(self, outputs: Mapping[str, Sequence[Any]]) -> bool:
         """Whether a step's cached artifacts are undamaged, and what it delivered is still there."""
         return self._seals.are_whole(outputs) and not upkeep.vanished(
-            artifact.get_string_custom_property(DESTINATION) for each in outputs.values() for artifact in each
+            artifact.get_string_custom_property(delivered)
+            for each in outputs.values()
+            for artifact in each
+            for delivered in (DESTINATION, WAITING)
         )
 
     def decision(self) -> Decision | None:
@@ -115,6 +118,14 @@ class Run:
     def pushed(self) -> tuple[str | None, bool]:
         """The version in serving after the Pusher, and whether this run pushed it."""
         return self._version("Pusher", "pushed_model")
+
+    def waiting(self) -> tuple[str | None, str | None]:
+        """The folder in which the model waits for approval, if it does, and the command to approve it."""
+        artifact = self._output("Pusher", "pushed_model")
+        if artifact is None:
+            return None, None
+        properties = artifact.custom_properties
+        return properties[WAITING].string_value or None, properties[APPROVE].string_value or None
 
     def published(self) -> str | None:
         """The newest version of the published hub module after the Pusher."""

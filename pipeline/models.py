@@ -7,9 +7,11 @@ from hubline.core import storage
 from hubline.core.digest import file_digest
 from hubline.core.errors import UserError
 from hubline.core.nested import flat
+from hubline.serving.compared import is_same_version
 from hubline.serving.history import Event, History
 from hubline.serving.model_card import HTML, JSON, ModelCard, model_digest
-from hubline.serving.versions import path_of, version_numbers
+from hubline.serving.versions import newest_version, number_of, path_of, version_numbers
+from hubline.serving.waiting import Candidate, folder_of, waiting
 from hubline.trainer.serving_guide.interface import README
 
 
@@ -23,6 +25,29 @@ def summaries(folder: str) -> list[dict[str, Any]]:
         raise UserError(f"{folder}: there is no such folder")
     history, numbers = History.read(folder), version_numbers(folder)
     return [_summary(history, number, serves=number == numbers[-1]) for number in numbers]
+
+
+def waiting_summaries(folder: str) -> list[dict[str, Any]]:
+    """The models that wait for approval: digest, states, time, metrics, and the version that each was compared with.
+
+    Raises:
+        UserError: if one can't be read.
+    """
+    serving = newest_version(folder)
+    return [_waiting_summary(folder, candidate, serving) for candidate in waiting(folder)]
+
+
+def _waiting_summary(folder: str, candidate: Candidate, serving: str | None) -> dict[str, Any]:
+    card = ModelCard.read(folder_of(folder, candidate.digest))
+    is_current = is_same_version(candidate.compared, serving)
+    return {
+        "digest": candidate.digest,
+        "states": ["blessed" if candidate.blessed else "refused", *([] if is_current else ["outdated"])],
+        "at": candidate.at,
+        "by": candidate.by,
+        "metrics": card.decision.defined_metrics if card else {},
+        "compared_with": number_of(candidate.compared.path) if candidate.compared else None,
+    }
 
 
 def details(folder: str, version: int) -> dict[str, Any]:
@@ -81,6 +106,9 @@ def essentials(card: ModelCard) -> Iterator[str]:
         between = f" ({interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
         yield f"{name}: " + ("undefined" if value is None else f"{value:.4f}{between}")
     yield "blessed" if card.decision.blessed else "not blessed"
+    if card.approval:
+        against = " against the verdict" if card.approval.override else ""
+        yield f"approved{against} by {card.approval.by} on {card.approval.at}: {card.approval.reason}"
 
 
 def _summary(history: History, number: int, serves: bool) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -23,21 +23,31 @@ Reason = Annotated[str, typer.Option(help="Why; recorded in the folder's history
 
 @app.command("list")
 def list_(folder: Folder, as_json: Json = False) -> None:
-    """List the versions: state, time of the push, metrics and digest.
+    """List the versions: state, time of the push, metrics and digest; and the models that wait for approval.
 
     Example: hubline models list examples/digits/serving
     """
-    from hubline.pipeline.models import summaries
+    from hubline.pipeline.models import summaries, waiting_summaries
 
-    rows = summaries(folder)
+    rows, waiting = summaries(folder), waiting_summaries(folder)
     if as_json:
-        print(json.dumps({"status": "succeeded", "versions": rows}))
+        print(json.dumps({"status": "succeeded", "versions": rows, "waiting": waiting}))
         return
     table = Table("version", "state", "since", "metrics", "digest", box=None, pad_edge=False)
     for row in rows:
-        metrics = ", ".join(f"{name} {value:.4g}" for name, value in row["metrics"].items())
-        table.add_row(str(row["version"]), ", ".join(row["states"]), row["at"], metrics, row["digest"][:12])
-    console_on(sys.stdout).print(table if rows else f"{folder}: no versions yet")
+        table.add_row(str(row["version"]), ", ".join(row["states"]), row["at"], _metrics(row), row["digest"][:12])
+    console = console_on(sys.stdout)
+    console.print(table if rows else f"{folder}: no versions yet")
+    if waiting:
+        table = Table("waits for approval", "state", "since", "metrics", "compared with", box=None, pad_edge=False)
+        for row in waiting:
+            compared = "no version" if row["compared_with"] is None else f"version {row['compared_with']}"
+            table.add_row(row["digest"][:12], ", ".join(row["states"]), row["at"][:19], _metrics(row), compared)
+        console.print("", table)
+
+
+def _metrics(row: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in row["metrics"].items())
 
 
 @app.command()
@@ -125,6 +135,38 @@ def promote(folder: Folder, version: Version, reason: Reason, as_json: Json = Fa
 
 
 @app.command()
+def approve(
+    folder: Folder,
+    reason: Reason,
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="First digits of the model's digest; needed if several wait."),
+    ] = None,
+    override: Annotated[bool, typer.Option("--override", help="Push a model that the verdict refused.")] = False,
+    by: Annotated[str, typer.Option(help="Who approves; by default the user and the machine.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Push a model that waits for approval.
+
+    Models wait where the pipeline file says `serving: {approval: required}`. `hubline models list` shows them. Who
+    approved, when and why is recorded in the folder's history and on the model card. A model isn't pushed over another
+    version than the one that it was compared with.
+
+    Example: hubline models approve examples/digits/serving --reason "checked the confusion matrix"
+    """
+    from hubline.serving import approval, waiting
+
+    found = waiting.find(folder, model)
+    done = approval.approve(folder, found, _checked(reason), by, override)
+    if as_json:
+        told = {"before": done.before, "version": done.version, "digest": done.digest}
+        print(json.dumps({"status": "succeeded", **told}))
+        return
+    instead = "" if done.before is None else f" instead of {done.before}"
+    console_on(sys.stdout).print(f"{folder}: version {done.version} ({found.name}) serves{instead}", highlight=False)
+
+
+@app.command()
 def pin(folder: Folder, version: Version, reason: Reason = "", as_json: Json = False) -> None:
     """Spare a version when old versions are removed.
 
@@ -151,19 +193,22 @@ def prune(
 ) -> None:
     """Remove old versions, but never the one that serves, pinned ones, or the newest --keep.
 
-    Versions that were rolled back don't count among the newest.
+    Versions that were rolled back don't count among the newest. Of the models that wait for approval, the newest
+    --keep stay, unless they were compared with a version that doesn't serve any more.
 
     Example: hubline models prune examples/digits/serving --keep 5 --dry-run
     """
-    from hubline.serving import promotion
+    from hubline.serving import retention
 
-    found = promotion.to_prune(folder, keep) if dry_run else promotion.prune(folder, keep)
+    found = retention.to_prune(folder, keep) if dry_run else retention.prune(folder, keep)
     if as_json:
-        print(json.dumps({"status": "succeeded", "removed": [] if dry_run else found, "to_remove": found}))
+        removed = [] if dry_run else found.versions
+        told = {"removed": removed, "to_remove": found.versions, "waiting": found.waiting}
+        print(json.dumps({"status": "succeeded", **told}))
         return
-    numbers = ", ".join(map(str, found))
+    names = [*map(str, found.versions), *(f"{digest[:12]} (waiting)" for digest in found.waiting)]
     verb = "would be removed" if dry_run else "removed"
-    console_on(sys.stdout).print(f"{verb}: {numbers}" if found else "nothing to remove", highlight=False)
+    console_on(sys.stdout).print(f"{verb}: {', '.join(names)}" if names else "nothing to remove", highlight=False)
 
 
 def _pin(folder: str, version: int, is_pinned: bool, reason: str, as_json: bool) -> None:

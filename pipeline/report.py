@@ -40,6 +40,7 @@ def write_page(result: Result, file: AnyFile, path: Path, settings: Sequence[str
         decision=result.decision,
         pushed_model=result.pushed_model,
         newly_pushed=result.newly_pushed,
+        approve_command=result.approve_command,
         log=result.log,
         artifacts=result.artifacts,
         recipe=_recipe(Run(Path(result.log).parent).inputs, file, path, settings),

@@ -26,6 +26,10 @@ class Result(Section):
     pushed_model: str | None = None
     """The version in serving, whether newly pushed or not."""
     newly_pushed: bool = False
+    waiting_model: str | None = None
+    """With `serving.approval`, the folder in which the model waits to be approved."""
+    approve_command: str | None = None
+    """The command that approves the waiting model, with a place for the reason."""
     published_module: str | None = None
     """The newest version of the hub module of `export.publish`, whether newly published or not: a handle."""
     predictions: str | None = None

@@ -62,6 +62,8 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
             say(f"  {name} {value:.4f}")
     if result.pushed_model:
         say(f"{'Pushed' if result.newly_pushed else 'Serving (unchanged)'}: {result.pushed_model}")
+    if result.waiting_model:
+        say(f"Waits for approval: {result.waiting_model}", "yellow")
     if result.published_module:
         say(f"Published module: {result.published_module}")
     if result.spans:
@@ -69,12 +71,16 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
     page = Path(result.report, PAGE)
     say(f"Report: {page if page.exists() else f'{result.report} ({PAGE} is missing; see the log)'}")
     say(f"Log:    {result.log}")
-    if result.pushed_model and result.status == "succeeded":
+    if result.approve_command and result.status == "succeeded":
+        say(f"Next:   {result.approve_command}")
+    elif result.pushed_model and result.status == "succeeded":
         say(f"Next:   hubline predict {shlex.quote(result.pushed_model)} {inputs}")
     elif result.status == "interrupted":
         say("Next:   run the same command again to resume from the finished steps and the last checkpoint")
     elif result.status == "not_blessed":
         say(f"Next:   train longer, try another head, or adjust evaluation in {path}")
+        if result.approve_command:
+            say(f"Or, against the verdict: {result.approve_command}")
 
 
 def show_faults(console: Console, result: Result) -> None:

@@ -215,11 +215,14 @@ def _result(
     evaluated = steps.evaluated() if steps else None
     artifacts = steps.artifacts() if steps else Artifacts()
     pushed, newly_pushed = steps.pushed() if steps else (None, False)
+    waiting, command = steps.waiting() if steps else (None, None)
     predictions, newly_predicted = steps.predictions() if steps else (None, False)
     return Result(
         status=status,
         pushed_model=pushed or (serving.path if serving else None),
         newly_pushed=newly_pushed,
+        waiting_model=waiting,
+        approve_command=command,
         published_module=steps.published() if steps else None,
         predictions=predictions,
         newly_predicted=newly_predicted,

@@ -75,8 +75,10 @@ def earlier_result(places: Paths, key: str) -> Result | None:
     except (FileNotFoundError, ValidationError):
         return None
     seals = Seals(places.seals)
-    there = Path(last.result.report, PAGE).is_file() and all(
-        Path(output).exists() and not seals.damage(output) for output in last.outputs
+    there = (
+        Path(last.result.report, PAGE).is_file()
+        and all(Path(output).exists() and not seals.damage(output) for output in last.outputs)
+        and (last.result.waiting_model is None or storage.exists(last.result.waiting_model))
     )
     return _nothing_new(last.result) if there and last.key == key else None
 

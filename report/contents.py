@@ -72,6 +72,8 @@ class RunReport:
     decision: Decision | None = None
     pushed_model: str | None = None
     newly_pushed: bool = False
+    approve_command: str | None = None
+    """The command that approves the model, if it waits for approval."""
     log: str | None = None
     artifacts: Artifacts = Artifacts()
     recipe: Recipe | None = None

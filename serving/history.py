@@ -22,9 +22,10 @@ from hubline.core.errors import UserError
 
 FOLDER = ".hubline/history"
 
-Kind = Literal["pushed", "rolled_back", "promoted", "pinned", "unpinned", "removed"]
+Kind = Literal["pushed", "approved", "overridden", "rolled_back", "promoted", "pinned", "unpinned", "removed"]
+"""`approved` and `overridden` are pushes of models that waited for approval, `overridden` against the verdict."""
 
-_MADE = ("pushed", "promoted")
+_MADE = ("pushed", "approved", "overridden", "promoted")
 _NAME = re.compile(r"[0-9]{1,18}(-[0-9a-f]+)?\.json")
 
 
@@ -38,7 +39,7 @@ class Event(Section):
     at: str
     """Time in UTC, ISO 8601."""
     by: str
-    """User and machine."""
+    """User and machine, or who approved by their own account: a claim that nothing proves."""
     reason: str = ""
     source: int | None = None
     """The version that a promotion copied."""
@@ -67,7 +68,7 @@ class History:
         return [event for event in self.events if event.version == version]
 
     def made(self, version: int) -> Event | None:
-        """The push or promotion that made a version: the last one, because a number comes again if all are removed."""
+        """What made a version: the last such event, because a number comes again if all are removed."""
         return next((event for event in reversed(self.of(version)) if event.kind in _MADE), None)
 
     def withdrawal(self, digest: str) -> Event | None:
@@ -93,8 +94,9 @@ def record(
     reason: str = "",
     source: int | None = None,
     metrics: dict[str, float] | None = None,
+    by: str = "",
 ) -> Event:
-    """Writes an event with the next number.
+    """Writes an event with the next number; `by` is the user and the machine by default.
 
     Raises:
         OSError: if the folder can't be written.
@@ -103,8 +105,8 @@ def record(
         kind=kind,
         version=version,
         digest=digest,
-        at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        by=f"{_user()}@{socket.gethostname()}",
+        at=now(),
+        by=by or who(),
         reason=reason,
         source=source,
         metrics=metrics or {},
@@ -114,6 +116,16 @@ def record(
     number = _number(names[-1]) + 1 if names else 0
     storage.write_bytes(f"{folder}/{number:08d}-{uuid4().hex}.json", event.to_property().encode())
     return event
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def who() -> str:
+    """The user and the machine, as far as the environment tells."""
+    return f"{_user()}@{socket.gethostname()}"
 
 
 def _user() -> str:

@@ -41,6 +41,18 @@ class CardOfFile(Section):
     """Digest of the code that trained the model."""
 
 
+class Approval(Section):
+    """Who had a model pushed that waited for it, and why."""
+
+    by: str
+    """A claim: nothing proves who it is."""
+    at: str
+    """Time in UTC, ISO 8601."""
+    reason: str
+    override: bool
+    """Whether the verdict had refused the model."""
+
+
 class ModelCard(CardOfFile):
     """The card of a version."""
 
@@ -53,6 +65,8 @@ class ModelCard(CardOfFile):
     """Versions of the packages that made the model."""
     digest: str
     """SHA-256 of the version's files without the card."""
+    approval: Approval | None = None
+    """None if the model was pushed without asking anybody."""
 
     @classmethod
     def read(cls, version: str) -> "ModelCard | None":

@@ -1,21 +1,15 @@
-"""Changes which version of a model serves, and removes old ones.
+"""Changes which version of a model serves.
 
 Servers load the highest number. So a version comes back as a copy with the next number, and numbers never go backwards.
 """
 
-from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
-from hubline.core import storage
-from hubline.core.config_base import is_remote
 from hubline.core.errors import RunError, UserError
 from hubline.serving.history import History, record
-from hubline.serving.lease import leased
 from hubline.serving.model_card import model_digest
 from hubline.serving.push import push, writing
-from hubline.serving.unfinished import unfinished
-from hubline.serving.versions import newest_version, path_of, version_numbers
+from hubline.serving.versions import newest_version, number_of, path_of, version_numbers
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ def _promote(destination: str, source: int, serving: int, reason: str) -> Change
             raise RunError(f"{destination}: version {_serving(destination)} was pushed meanwhile; look, and try again")
 
     path = push(path_of(destination, source), destination, check=check)
-    version = int(path.rpartition("/")[2])
+    version = number_of(path)
     record(destination, "promoted", version, model_digest(path), reason, source)
     return Change(serving, source, version)
 
@@ -93,54 +87,6 @@ def pin(destination: str, version: int, is_pinned: bool, reason: str = "") -> No
         record(destination, "pinned" if is_pinned else "unpinned", version, model_digest(path), reason)
 
 
-def to_prune(destination: str, keep: int) -> list[int]:
-    """The versions that `prune` removes: all but the newest `keep`, and those that are pinned.
-
-    The one that serves is the newest. Versions that were rolled back don't count among the newest.
-    """
-    return _to_prune(destination, History.read(destination), keep)
-
-
-def _to_prune(destination: str, history: History, keep: int) -> list[int]:
-    found = version_numbers(destination)
-    usable = [number for number in found if not _was_rolled_back(history, number)]
-    spared = {*usable[-keep:], *found[-1:], *history.pinned}
-    return [number for number in found if number not in spared]
-
-
-def prune(destination: str, keep: int) -> list[int]:
-    """Removes old versions; returns their numbers.
-
-    A version disappears at once on a disk. In an object store, `saved_model.pb` goes first, so that no server loads
-    what is left of it.
-
-    Args:
-        destination: The serving folder.
-        keep: Number of the newest versions to keep, at least 1.
-
-    Raises:
-        UserError: if the folder can't be written.
-    """
-    with writing(destination, "serving folder"):
-        with leased(destination) if is_remote(destination) else nullcontext():
-            history = History.read(destination)
-            return [_remove(destination, history, number) for number in _to_prune(destination, history, keep)]
-
-
-def _remove(destination: str, history: History, number: int) -> int:
-    path = path_of(destination, number)
-    made = history.made(number)
-    digest = made.digest if made else model_digest(path)
-    if is_remote(destination):
-        storage.remove(f"{path}/saved_model.pb")
-        storage.remove_files_below(path)
-    else:
-        with unfinished(Path(destination)) as hidden:
-            Path(path).rename(hidden)
-    record(destination, "removed", number, digest)
-    return number
-
-
 def _previous(destination: str, serving: int, digest: str, history: History) -> int:
     for number in reversed([number for number in version_numbers(destination) if number < serving]):
         found = model_digest(path_of(destination, number))
@@ -149,13 +95,8 @@ def _previous(destination: str, serving: int, digest: str, history: History) -> 
     raise UserError(f"{destination}: there is no other model before version {serving} to return to")
 
 
-def _was_rolled_back(history: History, number: int) -> bool:
-    made = history.made(number)
-    return made is not None and history.withdrawal(made.digest) is not None
-
-
 def _serving(destination: str) -> int:
     path = newest_version(destination)
     if path is None:
         raise UserError(f"{destination}: no version serves")
-    return int(path.rpartition("/")[2])
+    return number_of(path)

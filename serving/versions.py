@@ -40,6 +40,11 @@ def path_of(destination: str, version: int) -> str:
     raise UserError(f"{_folder(destination)}: there is no version {version}, only {known}")
 
 
+def number_of(version: str) -> int:
+    """The number of a version's path."""
+    return int(version.rstrip("/").rpartition("/")[2])
+
+
 def newest_version(destination: str) -> str | None:
     """Path of the serving version, or None."""
     paths = (f"{_folder(destination)}/{name}" for name in reversed(_numbered(destination)))

@@ -70,7 +70,20 @@ class Serving(Section):
     """The folder that a model server watches; each version is a subfolder named by an integer."""
     push: bool = True
     """Whether to push a blessed model. With `false`, the model stays among the artifacts of its run."""
+    approval: Literal["none", "required"] = "none"
+    """`required`: models wait for `hubline models approve` instead of being pushed. Models that the verdict refused
+    wait too, and are pushed only by an approval with `--override`."""
+    keep: int | None = Field(default=None, ge=2, examples=[5])
+    """Number of the newest versions that stay after a push; older ones are removed, except pinned ones. As many models
+    stay that wait for approval. At least 2, so that a rollback finds a version to return to. Default: all stay."""
     card: Card = Card()
     """Texts for the model card of each pushed version."""
     kserve: InferenceService | None = None
     """The KServe InferenceService that serves pushed versions."""
+
+    @field_validator("approval")
+    @classmethod
+    def _something_is_pushed(cls, approval: str, info: ValidationInfo) -> str:
+        if approval == "required" and info.data.get("push") is False:
+            raise ValueError("there is nothing to approve with push: false; remove one of the two")
+        return approval

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
@@ -22,10 +23,14 @@ from hubline.core import storage
 from hubline.core.code_digest import STACK
 from hubline.core.errors import RunError
 from hubline.core.package_versions import version
-from hubline.serving.history import Event, History, record
+from hubline.serving.approval import command, why_withdrawn
+from hubline.serving.compared import refuse_changed, refuse_moved
+from hubline.serving.history import History, record
 from hubline.serving.model_card import CardOfFile, ModelCard, ModuleOrigin, model_digest
 from hubline.serving.push import push
-from hubline.serving.versions import newest_version
+from hubline.serving.retention import prune
+from hubline.serving.versions import newest_version, number_of
+from hubline.serving.waiting import wait
 
 # Custom properties in which TFX's own Pusher records where a model went.
 DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"
@@ -33,15 +38,36 @@ PUBLISHED = "published_module"
 """Custom property with the path of the hub module that the run published, or of the same one published before."""
 DIGEST = "digest"
 """Custom property with the digest of the files, if this run pushed them."""
-
 WITHDRAWN = "withdrawn"
 """Custom property with the reason why the model was not pushed, if it was rolled back."""
+WAITING, APPROVE = "waiting_model", "approve_command"
+"""Custom properties with the folder in which the model waits for approval, and the command that approves it."""
 
-_RUN_AGAIN = "; nothing was pushed. Run again: the model is then compared with what serves"
+
+@dataclass(frozen=True)
+class _Delivery:
+    """What became of a model."""
+
+    serving: str | None
+    """Path of the version that serves now."""
+    digest: str | None = None
+    """SHA-256 of the model's files; None if the model was not to be delivered."""
+    pushed: bool = False
+    waiting: str | None = None
+    """The folder in which the model waits for approval."""
+    command: str = ""
+    """The command that approves a waiting model."""
+    withdrawn: str = ""
+    """Why the model was not pushed, if it was rolled back."""
+
+    @property
+    def serves(self) -> bool:
+        return self.digest is not None and not (self.waiting or self.withdrawn)
 
 
 class Executor(base_executor.BaseExecutor):
-    """Pushes a model if it is blessed, `serving.push` is set and the serving version differs from it."""
+    """Pushes a model if it is blessed, `serving.push` is set and the serving version differs from it. With
+    `serving.approval`, such a model waits instead, whether it is blessed or not."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Records the serving version, and whether this run pushed it, on `pushed_model` and in `outcome`.
@@ -49,55 +75,71 @@ class Executor(base_executor.BaseExecutor):
         Raises:
             RunError: if a blessing is required and missing, or if the serving version is not the one that the model was
                 compared with.
+            UserError: if the serving folder can't be written.
         """
-        model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
         blessing = artifact_utils.get_single_instance(input_dict["blessing"])
-        destination = exec_properties["destination"]
-
-        serving = newest_version(destination)
         blessed = blessing.get_int_custom_property(BLESSED) == 1
+        delivery = _deliver(input_dict, exec_properties, blessed)
+        if exec_properties["keep"]:
+            prune(exec_properties["destination"], exec_properties["keep"])
         if exec_properties["must_be_blessed"] and not blessed:
-            raise RunError(_why_not(blessing.uri))
-        pushes = blessed and exec_properties["push"]
-        digest = model_digest(model) if pushes else None
-        withdrawn = History.read(destination).withdrawal(digest) if digest else None
-        pushed = bool(pushes and not withdrawn and not (serving and model_digest(serving) == digest))
-        if pushed:
-            pinned = exec_properties["serving"]
-            compared = ServedVersion.model_validate_json(pinned) if pinned else None
-            _refuse_changed(compared, serving)
-            decision = _decision(blessing.uri)
-            card = _card(input_dict, exec_properties["card"], decision, str(digest))
-            serving = push(
-                model,
-                destination,
-                check=lambda: _refuse_moved(compared, newest_version(destination)),
-                beside=card.files,
-            )
-            metrics = {name: value for name, value in decision.metrics.items() if value is not None}
-            record(destination, "pushed", int(_number(serving)), str(digest), metrics=metrics)
-
+            raise RunError(_why_not(blessing.uri, delivery.command))
         published = None
-        if pushes and not withdrawn and exec_properties["publish_to"]:
-            published = _publish(input_dict["module"], blessing.uri, exec_properties["publish_to"], serving)
-        artifact = artifact_utils.get_single_instance(output_dict["pushed_model"])
-        artifact.set_int_custom_property(PUSHED, int(pushed))
-        if pushed:
-            artifact.set_string_custom_property(DIGEST, digest)
-        if withdrawn:
-            artifact.set_string_custom_property(WITHDRAWN, _why_withdrawn(withdrawn))
-        if published:
-            artifact.set_string_custom_property(PUBLISHED, published)
-        if serving:
-            artifact.set_string_custom_property(DESTINATION, serving)
-            artifact.set_string_custom_property(VERSION, serving.rpartition("/")[2])
-        outcome = artifact_utils.get_single_instance(output_dict["outcome"])
-        text = pushed_text(serving if pushed else None, serving, destination, published)
-        text += f"\n{escaped(_why_withdrawn(withdrawn))}\n" if withdrawn else ""
-        show(outcome, "What was pushed", text)
+        if delivery.serves and exec_properties["publish_to"]:
+            published = _publish(input_dict["module"], blessing.uri, exec_properties["publish_to"], delivery.serving)
+        _describe(artifact_utils.get_single_instance(output_dict["pushed_model"]), delivery, published)
+        text = pushed_text(
+            delivery.serving if delivery.pushed else None, delivery.serving, exec_properties["destination"], published
+        )
+        text += f"\n{escaped(delivery.withdrawn)}\n" if delivery.withdrawn else ""
+        text += f"\nThe model waits for approval: `{delivery.command}`\n" if delivery.waiting else ""
+        show(artifact_utils.get_single_instance(output_dict["outcome"]), "What was pushed", text)
 
 
-def _card(input_dict: Mapping[str, Any], of_file: str, decision: Decision, digest: str) -> ModelCard:
+def _deliver(input_dict: dict, exec_properties: dict[str, Any], blessed: bool) -> _Delivery:
+    """Pushes the model, or lays it where it waits for approval, unless it serves already or was rolled back."""
+    destination, asks = exec_properties["destination"], exec_properties["approval"] == "required"
+    serving = newest_version(destination)
+    if not exec_properties["push"] or not (blessed or asks):
+        return _Delivery(serving)
+    model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
+    digest = model_digest(model)
+    if withdrawn := History.read(destination).withdrawal(digest):
+        return _Delivery(serving, digest, withdrawn=why_withdrawn(withdrawn))
+    if serving and model_digest(serving) == digest:
+        return _Delivery(serving, digest)
+    pinned = exec_properties["serving"]
+    compared = ServedVersion.model_validate_json(pinned) if pinned else None
+    refuse_changed(compared, serving)
+    card = _card(input_dict, exec_properties["card"], digest)
+    if asks:
+        waiting = wait(model, destination, card, compared, exec_properties["keep"] or None)
+        return _Delivery(serving, digest, waiting=waiting, command=command(destination, digest, override=not blessed))
+    pushed = push(
+        model, destination, check=lambda: refuse_moved(compared, newest_version(destination)), beside=card.files
+    )
+    record(destination, "pushed", number_of(pushed), digest, metrics=card.decision.defined_metrics)
+    return _Delivery(pushed, digest, pushed=True)
+
+
+def _describe(artifact: Any, delivery: _Delivery, published: str | None) -> None:
+    """Records what became of a model on the artifact `pushed_model`."""
+    artifact.set_int_custom_property(PUSHED, int(delivery.pushed))
+    texts = {
+        DIGEST: delivery.digest if delivery.pushed else None,
+        WITHDRAWN: delivery.withdrawn,
+        WAITING: delivery.waiting,
+        APPROVE: delivery.command,
+        PUBLISHED: published,
+        DESTINATION: delivery.serving,
+        VERSION: delivery.serving and delivery.serving.rpartition("/")[2],
+    }
+    for name, text in texts.items():
+        if text:
+            artifact.set_string_custom_property(name, text)
+
+
+def _card(input_dict: Mapping[str, Any], of_file: str, digest: str) -> ModelCard:
     modules = module_channels.artifacts(input_dict).items()
     return ModelCard(
         **dict(CardOfFile.model_validate_json(of_file)),
@@ -109,7 +151,7 @@ def _card(input_dict: Mapping[str, Any], of_file: str, decision: Decision, diges
             )
             for name, artifact in modules
         },
-        decision=decision,
+        decision=_decision(artifact_utils.get_single_uri(input_dict["blessing"])),
         versions={"python": platform.python_version()} | {name: version(name) for name in STACK},
         digest=digest,
     )
@@ -127,31 +169,6 @@ def _decision(blessing: str) -> Decision:
         return Decision.model_validate_json(file.read())
 
 
-def _refuse_changed(compared: ServedVersion | None, serving: str | None) -> None:
-    _refuse_moved(compared, serving)
-    if compared and serving and model_digest(serving) != compared.digest:
-        raise RunError(f"{serving}: its files have changed since the model was compared with it{_RUN_AGAIN}")
-
-
-def _refuse_moved(compared: ServedVersion | None, serving: str | None) -> None:
-    if (compared and _number(compared.path)) == (serving and _number(serving)):
-        return
-    before = f"with {compared.path}" if compared else "when no version served"
-    now = f"{serving} serves now" if serving else "no version serves now"
-    raise RunError(f"{now}, but the model was compared {before}{_RUN_AGAIN}")
-
-
-def _why_withdrawn(event: Event) -> str:
-    return (
-        f"the model was not pushed: the same one was rolled back as version {event.version} on {event.at[:10]} by "
-        f"{event.by}: {event.reason}; `hubline models promote` has it serve again"
-    )
-
-
-def _number(version: str) -> str:
-    return version.rstrip("/").rpartition("/")[2]
-
-
-def _why_not(blessing: str) -> str:
-    reasons = [check.reason for check in _decision(blessing).checks if not check.passed]
-    return "\n".join(["the model is not blessed, and nothing was pushed", *reasons])
+def _why_not(blessing: str, command: str) -> str:
+    lines = ["the model is not blessed, and nothing was pushed", *_decision(blessing).failures]
+    return "\n".join([*lines, f"To push it anyway: {command}"] if command else lines)

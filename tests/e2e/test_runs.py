@@ -29,7 +29,8 @@ from hubline.pipeline.run import run
 from hubline.pipeline.runs import differences, runs_of
 from hubline.pipeline.unchanged import code_digest
 from hubline.serving.promotion import rollback
-from hubline.serving.versions import versions
+from hubline.serving.versions import version_numbers, versions
+from hubline.serving.waiting import find
 from hubline.trainer.training_notes import Notes
 from tests.support import example_data, hub_modules
 from tests.support.project import HUBLINE, PIPELINE, PROJECT, make_project
@@ -168,13 +169,32 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
         assert again.decision is not None and again.decision.compared_with == first.pushed_model
 
     rewrite(path, "training:", "model: {head: {hidden: [16]}}\ntraining:")
+    rewrite(path, "serving: {", "serving: {keep: 2, approval: required, ")
     other_head, code = run(path, None, quiet=True)
     assert (code, ran(other_head)) == (0, ["Trainer", "Evaluator", "Pusher"])
-    assert other_head.newly_pushed and other_head.pushed_model == f"{serving}/2"
+    assert not other_head.newly_pushed and other_head.pushed_model == first.pushed_model
+    waits = find(str(serving), None)
+    assert other_head.waiting_model == f"{serving}/.hubline/waiting/{waits.digest}"
+    assert other_head.approve_command == f'hubline models approve {serving} {waits.name} --reason "…"'
+    assert other_head.approve_command.replace('"', "&#34;") in Path(other_head.report, "index.html").read_text()
+    waiting, code = run(path, None, quiet=True)
+    assert (code, waiting.nothing_to_do, waiting.approve_command) == (0, True, other_head.approve_command)
+    approved = json.loads(
+        subprocess.run(
+            [*HUBLINE, "models", "approve", str(serving), "--reason", "looks right", "--json"],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=PROJECT,
+        ).stdout
+    )
+    assert approved == {"status": "succeeded", "before": 1, "version": 2, "digest": waits.digest}
+    rewrite(path, "approval: required, ", "")
 
     example_data.write_tfrecord(path.parent / "data" / "a.tfrecord", example_data.labelled(160))
     other_data, code = run(path, None, quiet=True)
     assert (code, [step.id for step in other_data.steps if step.cached]) == (0, ["HubModule.mean"])
+    assert version_numbers(str(serving)) == [2, 3], "the file keeps two"
 
     # A bar too high: nothing is pushed, the run says so, and a repetition doesn't get a blessing from the cache.
     rewrite(path, "thresholds: {", "thresholds: {cross_entropy: {at_most: 0.0}, ")
@@ -186,11 +206,12 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
         assert sorted(item.name for item in serving.iterdir()) == served
 
     runs = runs_of(path, None)
-    assert [each.status for each in runs] == ["succeeded"] * 6 + ["not_blessed"] * 2
+    assert [each.status for each in runs] == ["succeeded"] * 7 + ["not_blessed"] * 2
     changed = {each.key: (each.before, each.after) for each in differences(runs[3], runs[4])}
     assert changed.pop("model.head.hidden") == ([], [16])
+    assert (changed.pop("serving.approval"), changed.pop("serving.keep")) == (("none", "required"), (None, 2))
     assert changed.keys() <= {f"metrics.{name}" for name in first.metrics}
-    keys = [each.key for each in differences(runs[4], runs[5])]
+    keys = [each.key for each in differences(runs[5], runs[6])]
     assert "pins.serving.digest" in keys and f"pins.files.all.{path.parent}/data/a.tfrecord" in keys
     assert not any(each.startswith(("model.", "data.", "code", "versions.")) for each in keys)
 

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tfx.types import standard_artifacts
@@ -11,13 +12,16 @@ from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import ServedVersion
 from hubline.components.dashboard.artifacts import Markdown
 from hubline.components.pin.snapshot import pin_serving
-from hubline.components.pusher.executor import DESTINATION, PUSHED, Executor
+from hubline.components.pusher.executor import APPROVE, DESTINATION, PUSHED, WAITING, Executor
 from hubline.core import storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError
+from hubline.serving.approval import approve
 from hubline.serving.history import History
 from hubline.serving.model_card import CardOfFile, ModelCard
 from hubline.serving.promotion import promote, rollback
+from hubline.serving.versions import version_numbers
+from hubline.serving.waiting import find, waiting
 
 
 def exported(folder: Path, *names: str) -> None:
@@ -27,9 +31,16 @@ def exported(folder: Path, *names: str) -> None:
 
 
 def run_pusher(
-    folder: Path, model: str, blessed: bool, compared: ServedVersion | None = None, publish_to: str = ""
+    folder: Path, model: str, blessed: bool, compared: ServedVersion | None = None, publish_to: str = "", **changes: Any
 ) -> tuple[int, str]:
     """Whether it pushed, and the serving version."""
+    pushed = pushed_artifact(folder, model, blessed, compared, publish_to=publish_to, **changes)
+    return pushed.get_int_custom_property(PUSHED), pushed.get_string_custom_property(DESTINATION)
+
+
+def pushed_artifact(
+    folder: Path, model: str, blessed: bool, compared: ServedVersion | None = None, **changes: Any
+) -> standard_artifacts.PushedModel:
     given, examples, blessing, pushed, outcome = (
         standard_artifacts.Model(),
         standard_artifacts.Examples(),
@@ -48,15 +59,18 @@ def run_pusher(
     storage.write_text(f"{blessing.uri}/{DECISION}", decision.model_dump_json())
     properties = {
         "destination": str(folder / "serving"),
-        "publish_to": publish_to,
+        "publish_to": "",
         "push": 1,
+        "approval": "none",
+        "keep": 0,
         "must_be_blessed": 0,
         "serving": compared.to_property() if compared else "",
         "card": CardOfFile(pipeline="tiny", data={"all": "data"}, file={"name": "tiny"}, code="c0de").to_property(),
+        **changes,
     }
     outputs = {"pushed_model": [pushed], "outcome": [outcome]}
     Executor().Do({"model": [given], "examples": [examples], "blessing": [blessing]}, outputs, properties)
-    return pushed.get_int_custom_property(PUSHED), pushed.get_string_custom_property(DESTINATION)
+    return pushed
 
 
 @pytest.mark.both_stacks
@@ -127,3 +141,42 @@ def test_no_version_is_replaced_that_the_model_was_not_compared_with(tmp_path: P
     with pytest.raises(RunError, match=r"^no version serves now, but the model was compared with .*/serving/2;"):
         run_pusher(tmp_path, "three", blessed=True, compared=second)
     assert not serving.exists()
+
+
+def test_where_approval_is_required_models_wait_and_refused_ones_too(tmp_path: Path) -> None:
+    exported(tmp_path, "one", "two", "three")
+    serving, modules = str(tmp_path / "serving"), tmp_path / "modules"
+    pushed = pushed_artifact(tmp_path, "one", blessed=True, approval="required", publish_to=str(modules))
+    digest = tree_digest(str(tmp_path / "one/Format-Serving"))
+    assert pushed.get_int_custom_property(PUSHED) == 0 and pushed.get_string_custom_property(DESTINATION) == ""
+    assert pushed.get_string_custom_property(WAITING) == f"{serving}/.hubline/waiting/{digest}"
+    command = f'hubline models approve {serving} {digest[:12]} --reason "…"'
+    assert pushed.get_string_custom_property(APPROVE) == command
+    outcome = (tmp_path / "outcome").read_text()
+    assert outcome.startswith("**Nothing was pushed.**") and f"waits for approval: `{command}`" in outcome
+    assert version_numbers(serving) == [] and not modules.exists()
+
+    assert approve(serving, find(serving, None), "looks right").version == 1
+    assert run_pusher(tmp_path, "one", blessed=True, approval="required") == (0, f"{serving}/1"), "it serves already"
+    assert waiting(serving) == []
+
+    compared = pin_serving(serving)
+    with pytest.raises(RunError, match=r"(?s)not blessed.*To push it anyway: .* --override --reason") as refused:
+        run_pusher(tmp_path, "two", blessed=False, compared=compared, approval="required", must_be_blessed=1)
+    assert tree_digest(str(tmp_path / "two/Format-Serving"))[:12] in str(refused.value)
+    run_pusher(tmp_path, "three", blessed=False, compared=compared, approval="required")
+    assert [each.blessed for each in waiting(serving)] == [False, False] and version_numbers(serving) == [1]
+
+
+def test_after_a_push_as_many_versions_stay_as_the_file_says(tmp_path: Path) -> None:
+    serving = str(tmp_path / "serving")
+    for number in range(1, 6):
+        exported(tmp_path, str(number))
+        assert run_pusher(tmp_path, str(number), True, pin_serving(serving), keep=3)[0] == 1
+    assert version_numbers(serving) == [3, 4, 5]
+    exported(tmp_path, "6")
+    run_pusher(tmp_path, "6", True, pin_serving(serving), approval="required", keep=2)
+    assert version_numbers(serving) == [4, 5] and len(waiting(serving)) == 1
+    approve(serving, find(serving, None), "fine")
+    assert version_numbers(serving) == [5, 6], "an approval removes old versions as a push does"
+    assert run_pusher(tmp_path, "6", True, pin_serving(serving), keep=2) == (0, f"{serving}/6")

@@ -30,6 +30,7 @@ EDITED = {
     "tests/e2e/test_runs.py": {
         "Data": {"schema", "baseline", "drift", "window"},
         "Drift": {"policy", "columns"},
+        "Serving": {"approval", "keep"},
         "Training": {"cache_views"},
     },
     "tests/e2e/test_options_of_training.py": {"Training": {"workers"}},

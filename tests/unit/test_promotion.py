@@ -15,10 +15,11 @@ from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError, UserError
 from hubline.pipeline.cli import app
 from hubline.pipeline.models import summaries
-from hubline.serving import promotion
+from hubline.serving import promotion, retention
 from hubline.serving.history import FOLDER, Event, History, record
-from hubline.serving.promotion import Change, pin, promote, prune, rollback, to_prune
+from hubline.serving.promotion import Change, pin, promote, rollback
 from hubline.serving.push import push
+from hubline.serving.retention import Pruned, prune, to_prune
 from hubline.serving.versions import path_of, version_numbers
 
 
@@ -106,20 +107,40 @@ def test_a_version_that_was_pushed_meanwhile_is_not_replaced(
 def test_what_serves_is_pinned_or_new_is_never_removed(destination: str, tmp_path: Path) -> None:
     pushed(destination, tmp_path, "a", "b", "c", "d", "e")
     pin(destination, 2, is_pinned=True, reason="audit")
-    assert to_prune(destination, 2) == [1, 3]
-    assert prune(destination, 2) == [1, 3]
-    assert version_numbers(destination) == [2, 4, 5] and prune(destination, 2) == []
+    assert to_prune(destination, 2) == prune(destination, 2) == Pruned(versions=(1, 3), waiting=())
+    assert version_numbers(destination) == [2, 4, 5] and prune(destination, 2) == Pruned((), ())
     pin(destination, 2, is_pinned=False)
-    assert prune(destination, 1) == [2, 4]
+    assert prune(destination, 1).versions == (2, 4)
     assert not any(storage.exists(f"{destination}/{number}/saved_model.pb") for number in (1, 2, 3, 4))
     pushed(destination, tmp_path, "f")
     assert version_numbers(destination) == [5, 6]
 
 
+def test_of_two_that_prune_at_once_the_second_finds_what_the_first_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destination = f"{tmp_path}/serving"
+    pushed(destination, tmp_path, "a", "b", "c", "d")
+    old = retention.old_versions
+
+    def late(folder: str, history: History, keep: int) -> list[int]:
+        found = old(folder, history, keep)
+        with monkeypatch.context() as undone:
+            undone.setattr(retention, "old_versions", old)
+            assert prune(folder, 3).versions == (1,)
+        return found
+
+    monkeypatch.setattr(retention, "old_versions", late)
+    assert prune(destination, 2).versions == (2,)
+    assert version_numbers(destination) == [3, 4]
+    removed = [event.version for event in History.read(destination).events if event.kind == "removed"]
+    assert removed == [1, 2]
+
+
 def test_versions_that_were_rolled_back_do_not_count_among_the_newest(destination: str, tmp_path: Path) -> None:
     pushed(destination, tmp_path, "a", "b", "c")
     rollback(destination, "c is bad")  # 4 is a copy of 2
-    assert to_prune(destination, 2) == [1, 3]
+    assert to_prune(destination, 2).versions == (1, 3)
 
 
 kinds = st.sampled_from(["pushed", "rolled_back", "promoted", "pinned", "unpinned"])
@@ -213,6 +234,7 @@ def test_the_commands(tmp_path: Path) -> None:
         "status": "succeeded",
         "removed": [],
         "to_remove": [2, 3],
+        "waiting": [],
     }
     assert asked("prune", folder, "--keep", "1")["removed"] == [2, 3]
     unpinned = runner.invoke(app, ["models", "unpin", folder, "1"])

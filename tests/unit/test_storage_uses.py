@@ -27,7 +27,7 @@ REASONS = {
     "components/pin/find.py": "tells a broken link from a missing file",
     "components/predictor/batch_predict.py": "a file written line by line into a new entry of the cache",
     "components/predictor/inputs.py": "maps a local file into memory, and copies standard input to a temporary file",
-    "serving/promotion.py": "takes a version away on a disk by a rename",
+    "serving/retention.py": "takes a version away on a disk by a rename",
     "serving/push.py": "publishes a version on a disk by a rename",
     "serving/unfinished.py": "publishes a version on a disk by a rename",
     "core/code_digest.py": SOURCE,
