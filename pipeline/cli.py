@@ -75,14 +75,16 @@ def init(
         str,
         typer.Argument(
             help="TFRecords: a file, a folder, or a quoted pattern, as for data.examples; or tables, or a folder of "
-            "images or texts with a folder per class, which are converted.",
+            "images, texts or sounds with a folder per class, which are converted.",
             show_default=False,
         ),
     ],
     label: Annotated[
         str | None, typer.Option(help="Column to predict; by default the column named label, target, class or y.")
     ] = None,
-    hub: Annotated[str | None, typer.Option(help="Handle of a hub module for the images, clips or texts.")] = None,
+    hub: Annotated[
+        str | None, typer.Option(help="Handle of a hub module for the images, clips, texts or sounds.")
+    ] = None,
     inputs: Annotated[
         list[str] | None,
         typer.Option(

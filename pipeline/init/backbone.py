@@ -88,7 +88,9 @@ def backbone_named(name: str, weights: str | None, folder: Path) -> BackboneChoi
 
 
 def offer(column: ColumnProfile) -> str:
-    """What to pass for images without a hub module, in words."""
+    """What to pass for images or sounds without a hub module, in words."""
+    if column.type == "sound":
+        return "pass --hub HANDLE for a hub module that takes a fixed number of samples"
     if not column.is_single:
         return "pass --hub HANDLE for a hub module of images or clips"
     pictures = column.pictures

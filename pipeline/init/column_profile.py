@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Type = Literal["integer", "float", "text", "image", "bytes", "nothing"]
+Type = Literal["integer", "float", "text", "image", "sound", "bytes", "nothing"]
 _STEP = 8  # networks halve pictures several times
 
 
@@ -39,12 +39,24 @@ class PictureProfile:
 
 
 @dataclass(frozen=True)
+class SoundProfile:
+    """Sample rates and lengths of a column of WAV files, judged by some of them."""
+
+    rates: tuple[int, ...]
+    """Samples per second, the most frequent rate first."""
+    shortest: float
+    median: float
+    longest: float
+    """Lengths in seconds."""
+
+
+@dataclass(frozen=True)
 class ColumnProfile:
     """Profile of a column. Empty strings and non-finite numbers count as missing."""
 
     name: str
     type: Type
-    """`bytes` are neither UTF-8 nor an image; `nothing` is a column without values."""
+    """`bytes` are neither UTF-8 nor an image or a WAV file; `nothing` is a column without values."""
     records: int
     """Number of records read."""
     present: int
@@ -63,6 +75,8 @@ class ColumnProfile:
     """For numeric columns."""
     pictures: PictureProfile | None = None
     """For images, unless none can be opened."""
+    sounds: SoundProfile | None = None
+    """For WAV files, unless none can be read."""
     words: float = 0.0
     """For texts, average number of words."""
     is_date: bool = False

@@ -39,10 +39,10 @@ def init(
     """Profiles data and writes a pipeline file for it.
 
     Args:
-        examples: A file, folder, glob or span pattern of TFRecords; or tables, or a folder of images or texts with a
-            folder per class, which are converted first.
+        examples: A file, folder, glob or span pattern of TFRecords; or tables, or a folder of images, texts or sounds
+            with a folder per class, which are converted first.
         label: Label column; None to find it by name.
-        hub: Handle of a module for the images, clips or texts, if any.
+        hub: Handle of a module for the images, clips, texts or sounds, if any.
         output: The file to write.
         overwrite: Whether it may exist.
         console: Shows progress and the outcome.

@@ -25,7 +25,7 @@ class FeatureSuggestion:
     @property
     def needs_network(self) -> bool:
         """Whether a hub module or a backbone takes the feature, rather than the model itself."""
-        return self.settings["kind"] in ("image", "video") or (
+        return self.settings["kind"] in ("audio", "image", "video") or (
             self.settings["kind"] == "text" and "bag" not in self.settings
         )
 
@@ -40,6 +40,11 @@ def described(column: ColumnProfile) -> str:
         least, greatest = (shown(int(n) if column.type == "integer" else n) for n in (numbers.minimum, numbers.maximum))
         parts += [f"{least} to {greatest}, mean {numbers.mean:,.4g}, median {numbers.median:,.4g}"]
         parts += [f"skewness {round(numbers.skewness, 1) + 0.0:.1f}"]  # avoids -0.0
+    if column.sounds:
+        sounds = column.sounds
+        rates = ", ".join(f"{rate:,}" for rate in sorted(sounds.rates))
+        parts += [f"{sounds.shortest:.2g} to {sounds.longest:.2g} s at {rates} Hz"]
+        parts += ["sample_rate must be that of the module, which its documentation states"]
     parts += [f"{column.distinct:,} distinct"]
     parts += [f"{max(column.missing, 0.001):.1%} missing" if column.missing else "none missing"]
     if column.frequent and (column.type == "text" or is_few(column)):

@@ -59,6 +59,8 @@ def feeds_of(module: ModuleProfile, columns: Sequence[ColumnProfile], given: Map
 
 
 def _fits(wanted: ModuleInput, column: ColumnProfile) -> bool:
+    if wanted.takes == "numbers" and column.type == "sound":
+        return wanted.length > 1 and column.is_single
     if wanted.takes == "numbers":
         return column.numbers is not None and column.fewest == column.most == wanted.length
     return column.type == ("text" if wanted.takes == "text" else "image")
@@ -95,7 +97,7 @@ def _asked(wanted: ModuleInput) -> str:
 def _held(column: ColumnProfile) -> str:
     if column.numbers:
         return f"{column.most} numbers" if column.most > 1 else "numbers"
-    held = {"image": "images", "text": "texts", "bytes": "bytes", "nothing": "nothing"}[column.type]
+    held = {"image": "images", "sound": "sounds", "text": "texts", "bytes": "bytes", "nothing": "nothing"}[column.type]
     return "clips" if column.type == "image" and not column.is_single else held
 
 

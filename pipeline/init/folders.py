@@ -1,4 +1,4 @@
-"""Folders: of images or texts by class, which are converted, and of TFRecords beside other files, which are refused."""
+"""Folders: of images, texts or sounds by class, which are converted, and of TFRecords beside other files."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ OTHER_FILES = frozenset(
         ".gif",
         ".bmp",
         ".webp",
+        ".wav",
         ".csv",
         ".tsv",
         ".parquet",
@@ -42,14 +43,15 @@ OTHER_FILES = frozenset(
 CONVERTERS = {
     "images": frozenset([".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"]),
     "text": frozenset([".txt", ".md"]),
+    "audio": frozenset([".wav"]),
     "video": frozenset([".gif", ".mp4", ".avi", ".mov", ".webm"]),
 }
 """Endings of files in class folders, by the command of `hubline convert` that reads them."""
 
 
 def class_folders_in(examples: str) -> str | None:
-    """The command of `hubline convert` for a folder that holds nothing but folders of images, texts or clips, one per
-    class; None for anything else."""
+    """The command of `hubline convert` for a folder that holds nothing but folders of images, texts, sounds or clips,
+    one per class; None for anything else."""
     if is_remote(examples) or not Path(examples).is_dir():
         return None
     held = _visible(Path(examples))
@@ -63,8 +65,8 @@ def class_folders_in(examples: str) -> str | None:
 def converted_folders(
     command: str, folder: Path, beside: Path, overwrite: bool, console: Console
 ) -> Iterator[Converted]:
-    """Converts class folders as `hubline convert images` and `text` do without options. If the block fails, the
-    TFRecords are removed.
+    """Converts class folders as `hubline convert images`, `text` and `audio` do without options. If the block fails,
+    the TFRecords are removed.
 
     Args:
         command: As `class_folders_in` returns it.
@@ -76,7 +78,7 @@ def converted_folders(
     Raises:
         UserError: if a file can't be converted; or of clips, whose frames and size are to be chosen. Names the command.
     """
-    from hubline.pipeline.convert import from_images, from_text
+    from hubline.pipeline.convert import from_images, from_sounds, from_text
     from hubline.pipeline.convert.collect import collect
 
     output = beside / f"{folder.resolve().name}-tfrecords"
@@ -88,8 +90,8 @@ def converted_folders(
             f"{shown} --frames-per-second 5 --max-frames 50 --size 112x112\n{then}"
         )
     with followed_by(f"options are those of: {shown}\n{then}"):
-        found = from_images.in_folders(folder) if command == "images" else from_text.in_folders(folder)
-        collect(found, Destination(output, overwrite=overwrite), "fail", console)
+        readers = {"images": from_images.in_folders, "text": from_text.in_folders, "audio": from_sounds.in_folders}
+        collect(readers[command](folder), Destination(output, overwrite=overwrite), "fail", console)
     console.print(f"Converted by: {shown}", soft_wrap=True, highlight=False)
     with removed_on_failure(output, overwrite):
         yield Converted(output)

@@ -30,6 +30,8 @@ LARGE = 224
 """Longer side of larger pictures in pixels, unless a network says otherwise."""
 FRAMES = 16
 """Maximum number of frames, unless a module fixes it."""
+RATE = 16_000
+"""Samples per second of sounds whose headers can't be read."""
 WORDS = 4.0
 """Minimum average number of words in texts that become bags of words."""
 CODES = 2**24
@@ -55,7 +57,7 @@ def kinds(
 
     Args:
         column: Profile of the column.
-        wanted: Only input of a hub module for images, clips or texts, if any.
+        wanted: Only input of a hub module for images, clips, texts or sounds, if any.
         is_kept: Whether a column that looks like an identifier becomes a feature all the same.
         backbone: Network for images, if any.
 
@@ -67,7 +69,9 @@ def kinds(
     if column.type == "nothing":
         return "no record has a value"
     if column.type == "bytes":
-        return "bytes that are neither text nor a JPEG, PNG, GIF or BMP"
+        return "bytes that are neither text nor a JPEG, PNG, GIF, BMP or WAV file"
+    if column.type == "sound":
+        return _sound(column, wanted)
     if column.type == "image":
         return {"": _image(column, wanted, backbone)}
     if column.distinct == 1:
@@ -100,10 +104,27 @@ def _image(column: ColumnProfile, wanted: ModuleInput | None, backbone: Backbone
     return feature_for(wanted if wanted and fits else ModuleInput("", "image"), column)
 
 
+def _sound(column: ColumnProfile, wanted: ModuleInput | None) -> dict[str, Settings] | str:
+    if not column.is_single:
+        return f"from {column.fewest} to {column.most} sounds in a record; an audio feature has one"
+    return {"": feature_for(wanted if wanted and wanted.takes == "numbers" else ModuleInput("", "numbers"), column)}
+
+
+def _audio(column: ColumnProfile, samples: int) -> Settings:
+    """The section of an audio feature; without a module's number of samples, half of the sounds are cut."""
+    sounds = column.sounds
+    rate = {"sample_rate": sounds.rates[0] if sounds else RATE}
+    if samples > 1:
+        return {"kind": "audio", **rate, "samples": samples}
+    return {"kind": "audio", **rate, "seconds": float(f"{sounds.median:.2g}") if sounds else 1.0}
+
+
 def feature_for(wanted: ModuleInput, column: ColumnProfile) -> Settings:
     """The section of the feature that feeds an input."""
     if wanted.takes == "text":
         return {"kind": "text"}
+    if column.type == "sound":
+        return _audio(column, wanted.length)
     if wanted.takes == "numbers":
         length = {"length": wanted.length} if wanted.length > 1 else {}
         missing = {"missing": "mean"} if column.missing else {}

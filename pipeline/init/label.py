@@ -95,7 +95,7 @@ def _no_and_yes(column: ColumnProfile) -> list[str] | None:
 
 
 _NO_AND_YES = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("negative", "positive"))
-_WRONG = {"image": "images", "bytes": "bytes that are no text", "nothing": "no value in any record"}
+_WRONG = {"image": "images", "sound": "sounds", "bytes": "bytes that are no text", "nothing": "no value in any record"}
 
 
 def named_classes(column: ColumnProfile, is_whole: bool) -> tuple[Settings, str]:

@@ -15,7 +15,7 @@ from hubline.pipeline.init.kinds import Settings
 
 @dataclass(frozen=True)
 class Networks:
-    """Networks for images, clips and texts."""
+    """Networks for images, clips, texts and sounds."""
 
     module: ModuleProfile | None = None
     backbone: BackboneChoice | None = None
@@ -106,4 +106,6 @@ def _pool(only: ModuleInput, feature: FeatureSuggestion) -> Settings:
 
 def _takes(only: ModuleInput, feature: FeatureSuggestion) -> bool:
     kind = feature.settings["kind"]
+    if kind == "audio":
+        return only.takes == "numbers" and feature.settings.get("samples") == only.length
     return feature.needs_network and (kind == only.takes or (kind == "video" and only.takes == "image"))

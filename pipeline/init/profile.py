@@ -24,7 +24,9 @@ from hubline.core.tfrecords import read_batches
 from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, NumberProfile, Type
 from hubline.pipeline.init.dates import has_times, is_dates
 from hubline.pipeline.init.pictures import describe_pictures
+from hubline.pipeline.init.recordings import describe_sounds
 from hubline.preprocessing.encoded_images import IMAGE_MAGIC
+from hubline.preprocessing.encoded_sounds import format_fault
 from hubline.preprocessing.examples import flattened
 
 FILES, RECORDS, BYTES = 64, 100_000, 256 << 20
@@ -197,11 +199,12 @@ def _column(
         present=common.num_non_missing,
         values=len(values),
         distinct=len(counts),
-        frequent=() if kind in ("image", "bytes") else _frequent(counts),
+        frequent=() if kind in ("image", "sound", "bytes") else _frequent(counts),
         fewest=several["min"].as_py(),
         most=several["max"].as_py(),
         numbers=_numbers(values, statistics.num_stats) if kind in ("integer", "float") else None,
         pictures=describe_pictures(values) if kind == "image" else None,
+        sounds=describe_sounds(values) if kind == "sound" else None,
         is_date=is_date or is_dates(values, kind),
         has_times=has_times(values, kind),
         words=pc.mean(pc.count_substring(values.cast(pa.large_string()), " ")).as_py() + 1 if kind == "text" else 0.0,
@@ -216,7 +219,9 @@ def _type(values: pa.Array) -> Type:
     if _texts(values) is not None:
         return "text"
     magic = tuple(IMAGE_MAGIC.values())
-    return "image" if all(value.as_py().startswith(magic) for value in values) else "bytes"
+    if all(value.as_py().startswith(magic) for value in values):
+        return "image"
+    return "bytes" if any(format_fault(value.as_py()) for value in values) else "sound"
 
 
 def _texts(values: pa.Array) -> pa.Array | None:

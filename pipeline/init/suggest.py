@@ -21,7 +21,7 @@ from hubline.pipeline.init.split import TOGETHER, SplitSuggestion, group_of, sug
 from hubline.preprocessing.feature_columns import input_names
 
 ALONE = "a label of kind pixels is predicted from its image alone"
-_SHOWN = {"image": "images", "video": "clips"}
+_SHOWN = {"audio": "sounds", "image": "images", "video": "clips"}
 SLICES = 3
 """Maximum number of slices."""
 SLICED = 20
@@ -42,7 +42,7 @@ class Suggestion:
 
     features: list[FeatureSuggestion]
     without_network: list[FeatureSuggestion]
-    """Images and clips that nothing takes."""
+    """Images, clips and sounds that nothing takes."""
     left_out: dict[str, str]
     """Columns without a feature, with reasons."""
     split: SplitSuggestion
@@ -50,7 +50,7 @@ class Suggestion:
     hubs: dict[str, Settings]
     backbones: dict[str, Settings]
     offer: str | None
-    """What to pass for the images that nothing takes, if there are any."""
+    """What to pass for the first of those, if there are any."""
     wide: list[str]
     hidden: list[int]
     """Units of the hidden layers."""
@@ -67,7 +67,7 @@ def suggest(
     Args:
         data: Profile of the data.
         label: Label column; None to find it by name.
-        networks: Networks for images, clips and texts, if any.
+        networks: Networks for images, clips, texts and sounds, if any.
         kept: Columns that become features although they look like identifiers or bookkeeping.
 
     Raises:
@@ -96,7 +96,7 @@ def suggest(
     offered = next((offer(by_name[feature.column]) for feature in without), None)
     _refuse_nothing(features, without, left_out, offered)
     picture = next((each.name for each in features if each.settings["kind"] == "image"), None)
-    images = {feature.column for feature in features if feature.settings["kind"] in ("image", "video")}
+    images = {feature.column for feature in features if feature.settings["kind"] in _SHOWN}
     required = [target] if target.is_single or boxes else []  # with any number of classes, a record may have none
     required += [column for column in columns if column.name in images]
     _, epochs, batch_size, hidden = next(size for size in _SIZES if data.total < size[0])
@@ -128,7 +128,7 @@ def _beside(
 ) -> dict[str, str]:
     """Columns that go with the label or the images rather than being features, with reasons."""
     left_out = dict.fromkeys(sorted(boxes.names - {target.name}), PART) if boxes else {}
-    if any(column.type == "image" for column in columns):
+    if any(column.type in ("image", "sound") for column in columns):
         books = [each.name for each in columns if keeps_books(each.name) and each.name not in kept]
         left_out = dict.fromkeys(books, BOOKKEEPING) | left_out
     if target.type == "image":
