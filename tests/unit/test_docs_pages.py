@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from hubline.preprocessing.config import Feature
+from hubline.serving.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("artifacts", "components", "core", "pipeline", "preprocessing", "report", "serving", "trainer")
@@ -43,6 +44,14 @@ def test_each_kind_in_the_table_of_feature_columns_is_a_kind_of_feature() -> Non
     labels = {"binary", "class", "regression"}
     assert {"numeric", "bucketized", "categorical", "crossed", "sequence"} <= named
     assert named - labels <= kinds
+
+
+def test_each_figure_of_the_page_on_monitoring_is_one_of_the_server() -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    given = Metrics().text().decode()
+    named = set(re.findall(r"hubline_\w+", page))
+    assert len(named) >= 6
+    assert all(f"# TYPE {name.removesuffix('_total').removesuffix('_bucket')}" in given for name in named)
 
 
 def test_pictures_are_small_and_shown() -> None:
