@@ -129,9 +129,10 @@ def _push_to_store(model: str, destination: str, check: Callable[[], None], besi
 
         def copy(path: str) -> None:
             interruption.check()
+            written.append(path)  # before the copy, which may be there even if the store's answer was lost
             if not storage.copy_new(f"{model}/{path}", f"{version}/{path}"):
+                written.remove(path)
                 raise RunError(f"{version}/{path}: another push has written this; nothing was pushed; run again")
-            written.append(path)
 
         try:
             *files, last = _files(model)
@@ -146,7 +147,7 @@ def _push_to_store(model: str, destination: str, check: Callable[[], None], besi
             copy(last)
         except BaseException:
             if lease.is_ours:  # otherwise another push may have removed these files, and written its own
-                for path in written:
+                for path in reversed(written):  # saved_model.pb first, so that no server finds half a version
                     storage.remove(f"{version}/{path}")
             raise
         return version
