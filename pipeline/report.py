@@ -18,16 +18,30 @@ from hubline.pipeline.runs import Run, RunInputs
 from hubline.report.contents import PAGE, Recipe, RunReport, StepTime
 
 
-def write_page(result: Result, file: AnyFile, path: Path, settings: Sequence[str], began: datetime) -> None:
+def write_page(
+    result: Result, file: AnyFile, path: Path, root: Path | None, settings: Sequence[str], began: datetime
+) -> None:
     """Writes the page of a run next to its `report.json`. A failure is logged and doesn't fail the run.
 
     Args:
         result: Result of the run.
         file: The pipeline file, with its changed values.
         path: Its path.
+        root: Folder of the pipeline's files, as in `hubline run`.
         settings: The values that `--set` changed.
         began: Start of the run.
     """
+    try:
+        storage.write_text(f"{result.report}/{PAGE}", _page(result, file, path, root, settings, began))
+    except Exception:  # whatever it is, the model is trained and pushed
+        traceback.print_exc()
+
+
+def _page(
+    result: Result, file: AnyFile, path: Path, root: Path | None, settings: Sequence[str], began: datetime
+) -> str:
+    from hubline.report.page import render  # Imported here so that runs start without its libraries.
+
     report = RunReport(
         name=file.name,
         file=str(path),
@@ -43,27 +57,23 @@ def write_page(result: Result, file: AnyFile, path: Path, settings: Sequence[str
         approve_command=result.approve_command,
         log=result.log,
         artifacts=result.artifacts,
-        recipe=_recipe(Run(Path(result.log).parent).inputs, file, path, settings),
+        recipe=_recipe(Run(Path(result.log).parent).inputs, file, path, root, settings),
     )
-    try:
-        # Imported here so that runs start without these libraries.
-        from hubline.report.page import render
-
-        page = render(report)
-        storage.write_text(f"{result.report}/{PAGE}", page)
-    except Exception:  # whatever it is, the model is trained and pushed
-        traceback.print_exc()
+    return render(report)
 
 
-def _recipe(inputs: RunInputs | None, file: AnyFile, path: Path, settings: Sequence[str]) -> Recipe | None:
+def _recipe(
+    inputs: RunInputs | None, file: AnyFile, path: Path, root: Path | None, settings: Sequence[str]
+) -> Recipe | None:
     """None if the run ended before it had pinned its inputs."""
     if inputs is None:
         return None
     described = file.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"kubeflow"})
-    changed = [part for setting in settings for part in ("--set", setting)]
+    options = [] if root is None else ["--root", str(root)]
+    options += [part for setting in settings for part in ("--set", setting)]
     modules = {f"hubs.{name}": digest for name, digest in inputs.pins["modules"].items()}
     return Recipe(
-        command=shlex.join(["hubline", "run", str(path), *changed]),
+        command=shlex.join(["hubline", "run", str(path), *options]),
         file=yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=120),
         versions=inputs.versions,
         digests={"code": inputs.code, "list of data files": inputs.pins["files"], **modules},

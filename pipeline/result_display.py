@@ -68,8 +68,7 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
         say(f"Published module: {result.published_module}")
     if result.spans:
         say(f"Spans:  {_spans_text(result.spans, result.dates)}")
-    page = Path(result.report, PAGE)
-    say(f"Report: {page if page.exists() else f'{result.report} ({PAGE} is missing; see the log)'}")
+    say(_where_the_report_is(result))
     say(f"Log:    {result.log}")
     if result.approve_command and result.status == "succeeded":
         say(f"Next:   {result.approve_command}")
@@ -91,9 +90,14 @@ def show_faults(console: Console, result: Result) -> None:
         checks = result.decision.checks if result.decision else ()
         said += [(f"  {check.reason}", "red") for check in checks if not check.passed]
         said += [(result.error, "red")] if result.error else []
-        said += [(f"Report: {Path(result.report, PAGE)}", None), (f"Log:    {result.log}", None)]
+        said += [(_where_the_report_is(result), None), (f"Log:    {result.log}", None)]
     for text, style in said:
         console.print(text, style=style, soft_wrap=True)
+
+
+def _where_the_report_is(result: Result) -> str:
+    page = Path(result.report, PAGE)
+    return f"Report: {page if page.exists() else f'{result.report} ({PAGE} is missing; see the log)'}"
 
 
 def _headline(result: Result) -> tuple[str, str]:

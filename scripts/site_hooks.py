@@ -56,8 +56,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def _uri(path: Path, config: MkDocsConfig, files: Files) -> str | None:
     """The address of a file of the project on the site, or None for a folder, which has none."""
-    if path.parts[0] == "docs":
+    if path.parts[:1] == ("docs",):
         return str(path.relative_to("docs"))
+    if path.parts[:1] == ("..",):
+        _log.warning("%s is outside the project", path)
+        return None
     if str(path) in PAGES:
         return str(path)
     if (ROOT / path).is_dir():

@@ -1,5 +1,6 @@
 """The model card of a pushed version: what it was made from, how good it is, and what it is for."""
 
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hubline.core.config_base import Section
 from hubline.core.digest import tree_digest
 from hubline.core.errors import UserError
 from hubline.core.nested import flat
+from hubline.core.spans import SpanPattern, to_date
 
 JSON, HTML = "model_card.json", "model_card.html"
 """Names in the folder of a version, for programs and for people."""
@@ -84,9 +86,14 @@ class ModelCard(CardOfFile):
             raise UserError(f"{path}: no model card that this Hubline knows: {error}") from error
 
     @property
+    def _shown_spans(self) -> list[date] | list[int]:
+        patterns = filter(None, map(SpanPattern.parse, self.data.values()))
+        return [to_date(span) for span in self.spans] if any(each.dated for each in patterns) else list(self.spans)
+
+    @property
     def files(self) -> dict[str, bytes]:
         """Contents of the card's files by name."""
-        text = _template().render(card=self, facts=list(flat(self.file)))
+        text = _template().render(card=self, facts=list(flat(self.file)), spans=self._shown_spans)
         return {JSON: (self.model_dump_json(indent=2) + "\n").encode(), HTML: text.encode()}
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from hubline.core import interruption, storage
@@ -109,7 +110,7 @@ def _push_to_disk(model: str, destination: Path, check: Callable[[], None], besi
     with unfinished(destination) as copy:
         storage.copy_tree(model, str(copy))
         for name, content in beside.items():
-            (copy / name).write_bytes(content)
+            storage.write_bytes(str(copy / name), content)
         while True:
             # The number is fixed before the check, so a push that follows the check competes for the same number and
             # fails.
@@ -127,12 +128,14 @@ def _push_to_store(model: str, destination: str, check: Callable[[], None], besi
         lease.announce(version)
         written: list[str] = []
 
-        def copy(path: str) -> None:
+        def write(path: str, new: Callable[[str], bool]) -> None:
             interruption.check()
-            written.append(path)  # before the copy, which may be there even if the store's answer was lost
-            if not storage.copy_new(f"{model}/{path}", f"{version}/{path}"):
-                written.remove(path)
+            if not new(f"{version}/{path}"):
                 raise RunError(f"{version}/{path}: another push has written this; nothing was pushed; run again")
+            written.append(path)
+
+        def copy(path: str) -> None:
+            write(path, partial(storage.copy_new, f"{model}/{path}"))
 
         try:
             *files, last = _files(model)
@@ -140,14 +143,13 @@ def _push_to_store(model: str, destination: str, check: Callable[[], None], besi
                 if path not in beside:
                     copy(path)
             for name, content in beside.items():
-                storage.write_bytes(f"{version}/{name}", content)
-                written.append(name)
+                write(name, partial(storage.write_new, content=content))
             check()
             lease.renew()
             copy(last)
         except BaseException:
             if lease.is_ours:  # otherwise another push may have removed these files, and written its own
-                for path in reversed(written):  # saved_model.pb first, so that no server finds half a version
+                for path in written:
                     storage.remove(f"{version}/{path}")
             raise
         return version

@@ -1,8 +1,9 @@
 """Predicts with any SavedModel that takes serialized tf.Examples, such as one that TFX or an Estimator exported."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,12 +15,14 @@ from hubline.components.predictor.model import Answer, Model, ModelSpec
 from hubline.components.predictor.plain_values import answer_of
 from hubline.components.predictor.record_signature import examples_signature
 from hubline.core import storage
-from hubline.core.errors import UserError
+from hubline.core.errors import DataError, UserError
 from hubline.trainer.hub_trial import numpy_of, try_outputs
+from hubline.trainer.module import Function, is_floating
 from hubline.trainer.reaching_operations import refuse_reaching
 from hubline.trainer.saved_model_loader import open_module, read_saved_model
 from hubline.trainer.task import CLASSES, LABEL, SCORE, SCORES
 
+TOP = "top"
 _TRIED = 4
 """Records of the first batch that are also predicted on alone."""
 
@@ -53,7 +56,8 @@ class RecordsModel(Model):
         self._path = model_spec.path
         with storage.on_disk(model_spec.path) as folder:
             try:
-                refuse_reaching(read_saved_model(folder), model_spec.allow_operations)
+                saved = read_saved_model(folder)
+                refuse_reaching(saved, model_spec.allow_operations)
                 module = open_module(folder)
                 signature = examples_signature(module.offer.signatures, model_spec.signature)
             except UserError as error:
@@ -69,10 +73,14 @@ class RecordsModel(Model):
                     f"{', '.join(sorted(function.outputs))}"
                 )
         self._outputs = model_spec.outputs or tuple(function.outputs)
+        method = saved.graph.signature_def[signature].method_name
+        self._names_classes = not model_spec.outputs and _is_classification(function, method)
+        if self._names_classes and model_spec.labels:
+            raise UserError(f"{self._path}: the signature '{signature}' names its classes itself; leave the labels out")
+        self._top = model_spec.top
         wants_classes = bool(model_spec.labels or model_spec.top)
-        has_named_scores = {CLASSES, SCORES} <= set(self._outputs) and not model_spec.labels
         self._classifier = (
-            Classifier(model_spec.labels, model_spec.top) if wants_classes and not has_named_scores else None
+            Classifier(model_spec.labels, model_spec.top) if wants_classes and not self._names_classes else None
         )
         self.one_at_a_time = takes.shape == (1,)
         self._is_tried = self.one_at_a_time
@@ -84,21 +92,33 @@ class RecordsModel(Model):
             raise UserError(f"a model with record_input: examples takes records as they are: TFRecords, not {given}")
 
     def ask(self, input_type: InputType, items: Sequence[Item]) -> list[Answer]:
-        """Returns the outputs by name. `classes` and `scores`, the classification outputs of an Estimator, become
-        `label`, `score` and `scores` by class, as for a pushed model.
+        """Returns the outputs by name. `classes` and `scores` of a classification, as an Estimator exports them, become
+        `label`, `score` and `scores` by class, as for a pushed model, and the best classes in `top` if it is set.
 
         Raises:
             UserError: if an output doesn't have one row per record, or a row depends on other records of the batch.
+            DataError: if a classification names a class twice for a record.
         """
         records = [item.data for item in items]
         answered = self._run(records)
         self._check_rows(answered, records)
-        named = list(ANSWERS.by_kind["class"].read(_with_best(answered))) if _are_of_classes(answered) else []
+        named = list(self._named(answered, items)) if self._names_classes else []
         answers = []
         for row in range(len(records)):
             of_one = {name: values[row : row + 1].reshape(values.shape[1:]) for name, values in answered.items()}
             answers.append(Answer(named[row], of_one) if named else answer_of(of_one, self._classifier))
         return answers
+
+    def _named(self, answered: Mapping[str, np.ndarray], items: Sequence[Item]) -> Iterator[dict[str, Any]]:
+        for item, names, scores in zip(items, answered[CLASSES].tolist(), answered[SCORES], strict=True):
+            if len(set(names)) != len(names) or len(names) != len(scores) or not names:
+                raise DataError(
+                    f"{item.input}: record {item.record}: the classes that the model names are not one per score, each "
+                    f"once: {', '.join(map(repr, names)) or 'none'}"
+                )
+        for one in ANSWERS.by_kind["class"].read(_with_best(answered)):
+            best = sorted(one[SCORES].items(), key=lambda pair: -pair[1])[: self._top or 0]
+            yield one | ({TOP: [{LABEL: name, SCORE: score} for name, score in best]} if self._top else {})
 
     def _run(self, records: Sequence[bytes]) -> dict[str, np.ndarray]:
         outputs = self._call({self._input: tf.constant(list(records))})
@@ -124,17 +144,14 @@ class RecordsModel(Model):
         self._is_tried = True
 
 
-def _are_of_classes(answered: Mapping[str, np.ndarray]) -> bool:
-    """Whether these are exactly the outputs of a classification: names and scores of classes, as an Estimator exports
-    them, and possibly the best class and its score."""
-    if not {CLASSES, SCORES} <= answered.keys() <= {LABEL, SCORE, CLASSES, SCORES} or len(answered) == 3:
+def _is_classification(function: Function, method: str) -> bool:
+    """Whether the outputs are names and scores of classes: those of TensorFlow Serving's method Classify, which an
+    Estimator exports, or all four that Hubline exports."""
+    outputs = function.outputs
+    if method != tf.saved_model.CLASSIFY_METHOD_NAME and outputs.keys() != {LABEL, SCORE, CLASSES, SCORES}:
         return False
-    names, scores = answered[CLASSES], answered[SCORES]
-    if names.ndim != 2 or names.shape != scores.shape or scores.dtype.kind != "f":
-        return False
-    texts = [names, *(answered[name] for name in answered if name == LABEL)]
-    are_texts = all(text.dtype.kind in "OS" for text in texts)
-    return are_texts and all(len(set(row)) == len(row) > 0 for row in names.tolist())
+    is_named = {CLASSES, SCORES} <= outputs.keys() <= {LABEL, SCORE, CLASSES, SCORES} and len(outputs) != 3
+    return is_named and outputs[CLASSES].dtype == "string" and is_floating(outputs[SCORES].dtype)
 
 
 def _with_best(answered: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:

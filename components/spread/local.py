@@ -98,8 +98,11 @@ class _StageRun:
                 helper.give(self._suspects.popleft(), is_alone=True)
             while helper.takes(self._at_once) and (task := self._own.next()) is not None:
                 helper.give(task)
-        if self._suspects and not self._helpers:
-            self._waiting.append(self._suspects.popleft())
+        if self._suspects and not self._helpers:  # this process must not be the next that the task kills
+            raise RunError(
+                f"a worker was killed while it did the {self._name} of {self._suspects[0].name}, and no worker is left "
+                f"to try again. {_ADVICE}"
+            )
         if self._waiting:
             self._own.start()
 

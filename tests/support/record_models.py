@@ -37,6 +37,14 @@ class Line(tf.Module):
         """Has no row per record."""
         return {"outputs": tf.reduce_sum(tf.io.parse_example(records, SPEC)["x"], keepdims=True)}
 
+    @tf.function(input_signature=[EXAMPLES])
+    def found(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Like a detector: two objects with the word of the record and another, or its word twice where x is 0."""
+        parsed = tf.io.parse_example(records, SPEC)
+        other = tf.where(parsed["x"] == 0, parsed["word"], "other")
+        scores = tf.stack([parsed["x"], 1 - parsed["x"]], axis=1)
+        return {"classes": tf.stack([parsed["word"], other], axis=1), "scores": scores}
+
     @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "numbers")])
     def numbers(self, numbers: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"outputs": numbers}

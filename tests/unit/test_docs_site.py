@@ -1,9 +1,12 @@
 """The navigation of the documentation site."""
 
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mkdocs.config import load_config
+from mkdocs.structure.files import Files
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,6 +25,16 @@ def in_nav(entry: object) -> set[str]:
 @pytest.fixture(scope="module")
 def nav() -> list[dict]:
     return load_config(str(ROOT / "mkdocs.yml")).nav
+
+
+def test_links_to_folders_and_out_of_the_project_leave_their_text(caplog: pytest.LogCaptureFixture) -> None:
+    hooks = runpy.run_path(str(ROOT / "scripts" / "site_hooks.py"))
+    config = load_config(str(ROOT / "mkdocs.yml"))
+    files = Files([])
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="runs.md"))
+    said = hooks["on_page_markdown"]("[root](..), [tests](../tests/), [other](../../etc/passwd)", page, config, files)
+    assert said == "root, tests, other"
+    assert "../etc/passwd is outside the project" in caplog.text and not list(files)
 
 
 def test_every_page_is_in_the_navigation(nav: list[dict]) -> None:

@@ -82,6 +82,11 @@ def test_the_page_escapes_all_data_and_loads_nothing() -> None:
         assert fact in page.text, fact
 
 
+def test_dated_spans_are_shown_as_dates() -> None:
+    dated = card(data={"all": "data/{YYYY}-{MM}-{DD}/*"}, spans=(20_423, 20_425))
+    assert "2, from 2025-12-01 to 2025-12-03" in Page(dated.files[HTML].decode()).text
+
+
 @pytest.fixture
 def folder(destination: str, tmp_path: Path) -> str:
     """A serving folder with two versions, on a disk or in a store."""

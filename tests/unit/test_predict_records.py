@@ -22,7 +22,7 @@ EXAMPLES = ("--record-input", "examples")
 def models(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     record_models.line(folder / "line" / "3", serving_default="line", logits="logits")
-    record_models.line(folder / "odd", centred="centred", total="total", numbers="numbers")
+    record_models.line(folder / "odd", centred="centred", total="total", found="found", numbers="numbers")
     record_models.estimator(folder / "estimator")
     make_model.served(folder / "serving")
     return folder
@@ -75,6 +75,24 @@ def test_an_estimators_classes_and_its_other_signature(models: Path, records: Pa
     said = asked(models / "estimator", records, "--signature", "predict")
     np.testing.assert_allclose([one["probabilities"][1] for one in said], high, atol=1e-6)
     np.testing.assert_array_equal([one["x"] for one in said], NUMBERS)
+
+
+def test_the_best_classes_of_an_estimator_and_no_other_names(models: Path, records: Path, tmp_path: Path) -> None:
+    for one in asked(models / "estimator", records, "--top", 1):
+        (best,) = one["top"]
+        assert (best["label"], best["score"]) == (one["label"], one["score"]) and len(one["scores"]) == 2
+    (tmp_path / "labels.txt").write_text("no\nyes\n")
+    result = predict("--hub", models / "estimator", *EXAMPLES, "--labels", tmp_path / "labels.txt", records, code=2)
+    assert "the signature 'serving_default' names its classes itself; leave the labels out" in str(result.exception)
+
+
+def test_classes_and_scores_of_objects_are_no_classification_whatever_their_names(models: Path, records: Path) -> None:
+    for batch_size in (1, 2, 6):
+        said = asked(models / "odd", records, "--signature", "found", "--batch-size", batch_size)
+        assert [one["classes"] for one in said] == [
+            [f"w{number}", f"w{number}" if x == 0 else "other"] for number, x in enumerate(NUMBERS)
+        ]
+        np.testing.assert_allclose([one["scores"] for one in said], np.stack([NUMBERS, 1 - NUMBERS], axis=1))
 
 
 def test_a_model_in_hublines_format_answers_as_a_pushed_one(models: Path, records: Path) -> None:

@@ -250,3 +250,9 @@ def test_a_version_in_a_store_is_never_overwritten(s3: str, tmp_path: Path, monk
         push(second, f"{s3}/serving")
     assert tree_digest(version) == tree_digest(first)
     assert storage.names(f"{s3}/serving") == ["1"]
+    monkeypatch.setattr("hubline.serving.push.next_version", lambda destination: f"{destination}/7")
+    storage.write_bytes(f"{s3}/serving/7/model_card.json", b"another's")
+    with pytest.raises(RunError, match=r"/serving/7/model_card.json: another push has written this"):
+        push(second, f"{s3}/serving", beside={"model_card.json": b"ours"})
+    assert storage.read_bytes(f"{s3}/serving/7/model_card.json") == b"another's"
+    assert storage.files_below(f"{s3}/serving/7") == ["model_card.json"]

@@ -1,6 +1,7 @@
 """`make release` builds the last commit to the same bytes each time."""
 
 import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -34,10 +35,41 @@ def test_wheel_and_image_context_are_the_same_bytes_in_every_build(tmp_path: Pat
     assert not {name for name in names if name.startswith(("tests", "docs", "examples"))}
 
 
-def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
-    command = [PROJECT / "scripts" / "release", "rpm"]
-    done = subprocess.run(command, env=os.environ | {"DIST": str(tmp_path / "dist")}, capture_output=True, text=True)
-    assert done.returncode == 2 and "unknown part rpm; use wheel, image, docs or sbom" in done.stderr
+def refused(dist: Path, *parts: str, script: Path = PROJECT / "scripts" / "release") -> str:
+    environment = os.environ | {"DIST": str(dist)}
+    done = subprocess.run([script, *parts], env=environment, capture_output=True, text=True, cwd=script.parents[1])
+    assert done.returncode != 0
+    return done.stderr
+
+
+def test_what_is_no_release_is_never_removed(tmp_path: Path) -> None:
+    kept = tmp_path / "dist"
+    kept.mkdir()
+    (kept / "mine").write_text("mine")
+    assert "unknown part rpm; use wheel, image, docs or sbom" in refused(kept, "rpm")
+    assert "holds other files than a release (it has no SHA256SUMS)" in refused(kept, "sbom")
+    assert (kept / "mine").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_a_release_that_fails_leaves_the_earlier_one(tmp_path: Path) -> None:
+    copy, dist = tmp_path / "copy", tmp_path / "dist"
+    subprocess.run(["git", "clone", "--quiet", PROJECT, copy], check=True)
+    dist.mkdir()
+    (dist / "SHA256SUMS").write_text("00  hubline-0.1.whl\n")
+    (dist / "hubline-0.1.whl").write_text("earlier")
+    with (copy / ".dockerignore").open("a") as file:
+        file.write("!no_such_folder\n")
+    author = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    subprocess.run(["git", *author, "commit", "--quiet", "--all", "--message=broken"], cwd=copy, check=True)
+    assert "no_such_folder" in refused(dist, "image", script=copy / "scripts" / "release")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "dist"]
+    assert sorted(path.name for path in dist.iterdir()) == ["SHA256SUMS", "hubline-0.1.whl"]
+    shutil.copy(PROJECT / ".dockerignore", copy)
+    subprocess.run(["git", *author, "commit", "--quiet", "--all", "--message=mended"], cwd=copy, check=True)
+    subprocess.run(["scripts/release", "image"], env=os.environ | {"DIST": str(dist)}, cwd=copy, check=True)
+    names = sorted(path.name for path in dist.iterdir())
+    assert len(names) == 2 and names[0] == "SHA256SUMS" and names[1].endswith("-image-context.tar.gz")
 
 
 def _commit_time() -> str:

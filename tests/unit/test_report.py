@@ -300,7 +300,7 @@ def result(folder: Path, artifacts: Artifacts = Artifacts()) -> Result:  # noqa:
 def test_a_page_that_cannot_be_made_fails_no_run(tmp_path: Path, capfd) -> None:
     gone = Artifacts(examples=str(tmp_path / "gone"))
     file, _ = load(make_project(tmp_path))
-    write_page(result(tmp_path, gone), file, Path("p.yaml"), (), datetime.now())
+    write_page(result(tmp_path, gone), file, Path("p.yaml"), None, (), datetime.now())
     assert not (tmp_path / PAGE).exists()
     assert "manifest.json" in capfd.readouterr().err
 
@@ -313,11 +313,14 @@ def test_the_page_says_how_to_run_the_run_again_and_keeps_secrets(tmp_path: Path
     inputs = RunInputs(file={}, pins=pins, code="ef56", versions={"python": "3.10.1", "tfx": "1.16"})
     (tmp_path / "inputs.json").write_text(inputs.model_dump_json())
     made = result(tmp_path).model_copy(update={"log": str(tmp_path / "run.log")})
-    write_page(made, file, path, settings, datetime.now())
+    write_page(made, file, path, tmp_path / "root", settings, datetime.now())
     page = (tmp_path / PAGE).read_text()
     text = html.unescape(text_of(page))
     assert (
-        f"This run again: {shlex.join(['hubline', 'run', str(path), '--set', settings[0], '--set', settings[1]])}"
+        "This run again: "
+        + shlex.join(
+            ["hubline", "run", str(path), "--root", f"{tmp_path}/root", "--set", settings[0], "--set", settings[1]]
+        )
         in text
     )
     assert "python 3.10.1 tfx 1.16 code ef56 list of data files ab12 hubs.mean cd34" in text
@@ -360,7 +363,7 @@ def test_the_command_names_the_newest_page(tmp_path: Path) -> None:
     runs = tmp_path / ".hubline" / "tiny" / "runs"
     for name in ("20260101-000000-000000", "20260102-000000-000000"):
         (runs / name / "report").mkdir(parents=True)
-        write_page(result(runs / name / "report"), load(file)[0], file, (), datetime.now())
+        write_page(result(runs / name / "report"), load(file)[0], file, None, (), datetime.now())
     (runs / "20260103-000000-000000").mkdir()  # a run in progress
     newest = f"{runs}/20260102-000000-000000/report/{PAGE}"
     assert CliRunner().invoke(app, ["report", str(file)]).stdout == f"{newest}\n"

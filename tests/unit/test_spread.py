@@ -19,7 +19,7 @@ from hubline.components.beam import IN_ONE_PROCESS, in_processes
 from hubline.components.engine import Work
 from hubline.components.spread import run as run_module
 from hubline.components.spread.failure import WorkerError
-from hubline.components.spread.processes import kept
+from hubline.components.spread.processes import Process, kept
 from hubline.components.spread.run import run_stage
 from hubline.components.spread.stage import Stage
 from hubline.components.spread.visible import wait_for_results
@@ -107,6 +107,28 @@ def test_a_task_whose_worker_is_killed_is_done_by_another_once(
         assert pid not in processes.pids and len(processes.pids) == 1
         made = stage(tmp_path / "again", Killed(1, 9, str(marks)), 4)
         with pytest.raises(RunError, match=r"^worker 2 of 2 .* SIGKILL .* shard-1, as did .* set beam\.workers lower"):
+            run(made, 2)
+    assert Number(1) in made.missing()
+
+
+@pytest.mark.slow
+def test_the_step_itself_never_does_a_task_that_killed_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that takes the worker's place is killed before it gets the task."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    start = Process.start
+
+    def killed_in_its_place(process: Process) -> None:
+        start(process)
+        if list(marks.iterdir()):
+            os.kill(process.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(Process, "start", killed_in_its_place)
+    with kept():
+        made = stage(tmp_path / "numbers", Killed(1, 1, str(marks)), 4)
+        with pytest.raises(RunError, match=r"killed while it did the squares of shard-1, and no worker is left"):
             run(made, 2)
     assert Number(1) in made.missing()
 
