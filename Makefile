@@ -6,7 +6,7 @@ VARIANT := cpu
 STACK :=
 BEAM :=
 
-.PHONY: help setup run test test-fast test-both-stacks test-debian13 test-flink test-spark test-containers image bench lint format lock reference docs release clean
+.PHONY: help setup run test test-fast test-faults test-both-stacks test-debian13 test-flink test-spark test-containers image bench lint format lock reference docs release clean
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -26,6 +26,9 @@ test: setup  ## Run the linters and all tests
 
 test-fast: setup  ## Run the fast unit tests, which train nothing, in about two minutes
 	@$(BIN)/python -m pytest -n $$(nproc) --dist loadfile -m "not slow" tests/unit
+
+test-faults: setup  ## Kill runs, fill their disk and disturb their store at many moments of every step (half an hour; CI does a part)
+	@$(BIN)/python -m pytest -q tests/faults
 
 test-both-stacks: setup  ## Run the tests that CI runs on the second stack: unit tests, a digits run, one test per integration file
 	@$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m both_stacks tests/e2e tests/integration tests/unit

@@ -52,8 +52,8 @@ def into_log(path: Path, level: Level = "info") -> Iterator[tuple[TextIO, TextIO
         try:
             yield stdout, stderr
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr, log):
+                _flush_or_drop(stream)
             root.removeHandler(handler)
             root.setLevel(levels[0])
             absl.logging.set_verbosity(levels[1])
@@ -61,6 +61,17 @@ def into_log(path: Path, level: Level = "info") -> Iterator[tuple[TextIO, TextIO
             for descriptor, original in enumerate(kept, start=1):
                 os.dup2(original, descriptor)
                 os.close(original)
+
+
+def _flush_or_drop(stream: TextIO) -> None:
+    """Writes what a stream holds back, or drops it where the disk of the log is full: closing the stream must not hide
+    why the run ended, nor the text end up on the user's terminal."""
+    try:
+        stream.flush()
+    except OSError:
+        with NOWHERE.open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+        stream.flush()
 
 
 def _for_a_person(stream: TextIO, original: TextIO | None, descriptor: int) -> AbstractContextManager[TextIO]:

@@ -1,9 +1,9 @@
 """`hubline run`: from a pipeline file to a served model, on this machine."""
 
+import logging
 import signal
 import time
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.display import Display
 from hubline.pipeline.listener import Listener
 from hubline.pipeline.load import Source
+from hubline.pipeline.machine_faults import explained
 from hubline.pipeline.output import into_log
 from hubline.pipeline.paths import Paths
 from hubline.pipeline.preflight import check as check_file
@@ -34,12 +35,14 @@ from hubline.pipeline.runs import NAME_FORMAT, keep_inputs
 from hubline.pipeline.snapshot import check, pin
 from hubline.pipeline.terminal import console_on
 from hubline.pipeline.unchanged import code_digest, earlier_result, keep, run_key
-from hubline.pipeline.upkeep import damaged_metadata, prepare
+from hubline.pipeline.upkeep import prepare
 from hubline.pipeline.verbosity import NORMAL, Verbosity, log_shown
 from hubline.report.contents import Artifacts
 
 if TYPE_CHECKING:
     from hubline.pipeline.local import Run
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def run(
@@ -100,9 +103,7 @@ def _run_file(
         live = console_on(shown, quiet=verbosity.quiet)
         with log_shown(live) if verbosity.shows_log else nullcontext():
             result, code = execute(file, source, places, folder, live, listener)
-        storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
-        if not result.nothing_to_do:
-            write_page(result, file, path, root, settings, began)
+        result = _written(result, places, lambda: _write_report(result, file, path, root, settings, began))
         if verbosity.quiet:
             show_faults(console, result)
         else:
@@ -137,14 +138,32 @@ def execute(
     except KeyboardInterrupt:  # outside the main thread, where Python allows no signal handlers
         status, error, code = "interrupted", signal.SIGINT.name, interruption.exit_code(signal.SIGINT)
     except Exception as fault:
-        traceback.print_exc()
-        status, error, code = failure(fault, steps.current if steps else "pin", source.path, log)
-        if type(fault).__module__.startswith("ml_metadata"):
-            error = damaged_metadata(places.metadata, f"{type(fault).__name__}: {fault}")
+        _LOGGER.exception("the run ends")
+        status, error, code = failure(fault, steps.current if steps else "pin", source.path, places, log)
     result = _result(file, pins, steps, folder, status, error, _since(begin))
     if steps and pins and status == "succeeded":
-        keep(places, run_key(file, _after(steps.newly_served(), pins), digest), steps.outputs, result)
+        key, outputs = run_key(file, _after(steps.newly_served(), pins), digest), steps.outputs
+        result = _written(result, places, lambda: keep(places, key, outputs, result))
     return result, code
+
+
+def _write_report(
+    result: Result, file: AnyFile, path: Path, root: Path | None, settings: Sequence[str], began: datetime
+) -> None:
+    storage.write_text(f"{result.report}/report.json", result.model_dump_json(indent=2))
+    if not result.nothing_to_do:
+        write_page(result, file, path, root, settings, began)
+
+
+def _written(result: Result, places: Paths, write: Callable[[], None]) -> Result:
+    """The result after something was written about it; with a warning where the disk takes no more files, because the
+    steps have ended as they have."""
+    try:
+        write()
+    except OSError as error:
+        reason = explained(error, places.root, places.metadata) or str(error)
+        return result.model_copy(update={"warnings": (*result.warnings, f"the run's report is incomplete: {reason}")})
+    return result
 
 
 def _since(begin: float) -> float:
@@ -267,13 +286,15 @@ def _set_aside(artifacts: Artifacts, folder: Path) -> list[str]:
     return [f"{len(entries):,} record{'s were' if len(entries) > 1 else ' was'} set aside: {folder}/{FILE}"]
 
 
-def failure(fault: Exception, step: str | None, path: Path, log: Path) -> tuple[Status, str, int]:
+def failure(fault: Exception, step: str | None, path: Path, places: Paths, log: Path) -> tuple[Status, str, int]:
     """Status, error and exit code of a run that ended with an exception, possibly because of a signal."""
     if number := interruption.ended_by():
         return "interrupted", number.name, interruption.exit_code(number)
+    where = f"{step} of {path}" if step else str(path)
+    if reason := explained(fault, places.root, places.metadata):
+        return "failed", f"{where}: {reason}", 1
     if isinstance(fault, UserError):
         return "failed", str(fault), 1 if isinstance(fault, RunError) else 2
-    where = f"{step} of {path}" if step else str(path)
     reason = tensorflow_reason(fault)
     return (
         "failed",

@@ -6,21 +6,18 @@ Only what reads ML Metadata imports TFX here; nothing imports TensorFlow.
 import hashlib
 import logging
 import shutil
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from hubline.core import storage
 from hubline.core.config_base import is_remote
-from hubline.core.errors import UserError
 from hubline.core.seal import Seal
 from hubline.core.shard_cache import ShardCache
+from hubline.pipeline.machine_faults import refuse_unusable
 from hubline.pipeline.paths import Paths
 
 _LOGGER = logging.getLogger(__name__)
@@ -35,39 +32,19 @@ def prepare(places: Paths, fresh_metadata: bool) -> None:
         fresh_metadata: Whether to start a new metadata database; the old one is kept next to it.
 
     Raises:
-        UserError: if the metadata database is damaged.
+        UserError: if the metadata database is damaged or locked.
     """
     now = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     if fresh_metadata and places.metadata.exists():
         for path in places.root.glob(f"{places.metadata.name}*"):
             path.rename(path.with_name(f"earlier-{now}-{path.name}"))
-    _refuse_damaged(places.metadata)
+    refuse_unusable(places.metadata)
     if not places.metadata.exists() and places.artifacts.exists():
         # Execution ids start at 1 again and would collide with the folders of the previous database.
         kept = places.artifacts.with_name(f"artifacts-{now}")
         places.artifacts.rename(kept)
         _LOGGER.warning("there is no metadata of earlier runs; their artifacts are in %s now, safe to delete", kept)
     ShardCache(str(places.store)).sweep(idle_for=timedelta(0))
-
-
-def _refuse_damaged(metadata: Path) -> None:
-    if not metadata.exists():
-        return
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(metadata))}?mode=ro", uri=True)) as database:
-            ((found,), *_) = database.execute("PRAGMA integrity_check(1)").fetchall()
-    except sqlite3.DatabaseError as error:
-        found = str(error)
-    if found != "ok":
-        raise UserError(damaged_metadata(metadata, " ".join(found.split())))
-
-
-def damaged_metadata(metadata: Path, reason: str) -> str:
-    """The message about a damaged metadata database."""
-    return (
-        f"{metadata}: the metadata database is damaged ({reason}). Start a new one: hubline run FILE --fresh-metadata. "
-        "Data, served models, checkpoints and the store stay as they are; steps run again, mostly from the store"
-    )
 
 
 class Seals:

@@ -130,9 +130,10 @@ def _push_to_store(model: str, destination: str, check: Callable[[], None], besi
 
         def write(path: str, new: Callable[[str], bool]) -> None:
             interruption.check()
+            written.append(path)  # before the copy, which may be there even if the store's answer was lost
             if not new(f"{version}/{path}"):
+                written.remove(path)
                 raise RunError(f"{version}/{path}: another push has written this; nothing was pushed; run again")
-            written.append(path)
 
         def copy(path: str) -> None:
             write(path, partial(storage.copy_new, f"{model}/{path}"))
@@ -149,7 +150,7 @@ def _push_to_store(model: str, destination: str, check: Callable[[], None], besi
             copy(last)
         except BaseException:
             if lease.is_ours:  # otherwise another push may have removed these files, and written its own
-                for path in written:
+                for path in reversed(written):  # saved_model.pb first, so that no server finds half a version
                     storage.remove(f"{version}/{path}")
             raise
         return version

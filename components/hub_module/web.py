@@ -1,7 +1,6 @@
 """Modules at web addresses outside the hubs. Their content may change, so the server is asked each time."""
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
@@ -32,13 +31,16 @@ def facts(url: str) -> list[str]:
     """What identifies the current module at an address: ETag, Last-Modified and size from the server.
 
     If the server sends neither ETag nor Last-Modified, the SHA-256 of the content.
+
+    Raises:
+        OSError: if the address cannot be fetched, or the response ends early.
     """
     with _response(url, "HEAD") as answer:
         headers = _identifying_headers(answer)
     if not any(line.startswith(_VALIDATORS) for line in headers):
         digest = hashlib.sha256()
         with _response(url, "GET") as answer:
-            while chunk := answer.read(_CHUNK):
+            for chunk in _chunks(answer):
                 digest.update(chunk)
         return [url, digest.hexdigest()]
     return [url, *headers]
@@ -58,10 +60,22 @@ def download(url: str, path: str) -> None:
         OSError: if the address cannot be fetched, or the response ends early.
     """
     with _response(url, "GET") as answer, open(path, "wb") as file:  # noqa: PTH123
-        shutil.copyfileobj(answer, file, _CHUNK)
-        length, had = answer.headers.get("Content-Length"), file.tell()
-    if length is not None and had != int(length):
-        raise OSError(f"received {had:,} of {length} bytes")
+        for chunk in _chunks(answer):
+            file.write(chunk)
+
+
+def _chunks(answer: HTTPResponse) -> Iterator[bytes]:
+    """The content of a response, which Python's client lets end early without an error.
+
+    Raises:
+        OSError: if it ends early.
+    """
+    length, received = answer.headers.get("Content-Length"), 0
+    while chunk := answer.read(_CHUNK):
+        received += len(chunk)
+        yield chunk
+    if length is not None and received != int(length):
+        raise OSError(f"received {received:,} of {int(length):,} bytes")
 
 
 @contextmanager

@@ -118,7 +118,8 @@ def write_new(path: str, content: bytes) -> bool:
     """Writes a file `atomically` unless it exists; returns whether it was written.
 
     Of several processes that do so at once, only one writes. On file systems without hard links and in object stores
-    without conditional writes, several may write, and the file of one of them stays.
+    without conditional writes, several may write, and the file of one of them stays. In object stores, all that write
+    the same content at once may be told that they wrote, because an answer can be lost.
     """
     return _of(path).write_new(path, content)
 

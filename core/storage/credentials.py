@@ -11,6 +11,8 @@ from hubline.core.errors import UserError
 
 _CONNECTIONS = 64
 """Requests to S3 at a time; botocore's default of 10 is fewer than a step's threads send."""
+READ_SECONDS = 60.0
+"""Silence after which a request to S3 counts as lost and is sent again; botocore's default."""
 _S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _AWS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine or pod a role"
 _SET = {
@@ -42,6 +44,9 @@ _UNREACHABLE = {
     "ServiceRequestError",  # azure.core
     "ServiceResponseError",
     "UnavailableError",  # TensorFlow, which reads gs:// itself
+    "ClientPayloadError",  # aiohttp: the connection ended within an answer
+    "IncompleteRead",
+    "ResponseStreamingError",  # botocore
 }
 _BUSY = {"429", "500", "502", "503", "504"}
 
@@ -71,7 +76,7 @@ def options(url: str) -> tuple[str, dict[str, Any]]:
             key, secret = os.environ.get("MINIO_ACCESS_KEY"), os.environ.get("MINIO_SECRET_KEY")
             if key and secret and "AWS_ACCESS_KEY_ID" not in os.environ:
                 settings |= {"key": key, "secret": secret}
-        settings |= {"config_kwargs": {"max_pool_connections": _CONNECTIONS}}
+        settings |= {"config_kwargs": {"max_pool_connections": _CONNECTIONS, "read_timeout": READ_SECONDS}}
         return "s3", settings | ({"endpoint_url": endpoint} if endpoint else {})
     if scheme == "gs":
         # The file system for zonal buckets needs Google's gRPC clients, which are missing in one of the stacks.

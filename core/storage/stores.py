@@ -13,7 +13,14 @@ from datetime import datetime, timedelta, timezone
 from typing import IO, Any, cast
 
 from hubline.core.errors import UserError
-from hubline.core.storage.credentials import AccessError, is_refused, is_unreachable, options, what_to_set
+from hubline.core.storage.credentials import (
+    AccessError,
+    is_refused,
+    is_transient,
+    is_unreachable,
+    options,
+    what_to_set,
+)
 from hubline.core.storage.local import Listing, Stat
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -42,8 +49,11 @@ def _opened(url: str) -> Iterator[tuple[Any, str]]:
         if is_refused(error):
             raise AccessError(url, f"no access to the store: {error}; {what_to_set(scheme)}") from error
         if is_unreachable(error):
-            raise AccessError(url, f"the store cannot be reached: {error}") from error
+            raise AccessError(url, f"the store cannot be reached: {error}; run again once it can be") from error
+        if is_transient(error):
+            raise AccessError(url, f"the store is too busy, or fails: {error}; run again later") from error
         if isinstance(error, OSError):
+            error.filename = error.filename or url
             raise
         raise OSError(errno.EIO, f"{type(error).__name__}: {error}", url) from error
 
@@ -169,23 +179,40 @@ def write_bytes(path: str, content: bytes) -> None:
 
 
 def write_new(path: str, content: bytes) -> bool:
-    return _write_new(path, lambda files, key, **mode: files.pipe_file(key, content, **mode))
+    def write(files: Any, key: str, **mode: str) -> None:
+        files.pipe_file(key, content, **mode)
+
+    return _write_new(path, write, lambda: read_bytes(path) == content)
 
 
 def upload_new(source: str, target: str) -> bool:
     """Uploads a local file unless the object exists; returns whether it was uploaded."""
-    return _write_new(target, lambda files, key, **mode: files.put_file(source, key, **mode))
+
+    def write(files: Any, key: str, **mode: str) -> None:
+        files.put_file(source, key, **mode)
+
+    def is_there() -> bool:
+        with open_binary(target) as there, open(source, "rb") as ours:  # noqa: PTH123
+            blocks = iter(lambda: (there.read(_BLOCK), ours.read(_BLOCK)), (b"", b""))
+            return all(one == other for one, other in blocks)
+
+    return _write_new(target, write, is_there)
 
 
-def _write_new(url: str, write: Callable[..., None]) -> bool:
+def _write_new(url: str, write: Callable[..., None], is_written: Callable[[], bool]) -> bool:
+    """Writes an object unless it exists; returns whether it was written.
+
+    If the answer is lost, the client sends the request again, which then finds the object that the first one has
+    written. So an object that appears during the write and has the very content counts as written.
+    """
+    if exists(url):
+        return False
     for _ in range(_TRIES):
-        if exists(url):
-            return False
         try:
             with _opened(url) as (files, key):
                 write(files, key, mode="create")
         except FileExistsError:
-            return False
+            return is_written()
         except OSError as error:
             if error.errno == errno.ENOSYS or "NotImplemented" in str(error):  # no conditional writes in this store
                 with _opened(url) as (files, key):

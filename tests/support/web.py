@@ -13,6 +13,8 @@ class Site:
         self.content = b""
         self.headers: dict[str, str] = {}
         self.refuses_head = False
+        self.sent: int | None = None
+        """Bytes of a response after which the server ends the connection; None for all of them."""
         self.asked: list[str] = []
 
 
@@ -42,7 +44,7 @@ def serving(site: Site) -> Iterator[str]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if written:
-                self.wfile.write(content)
+                self.wfile.write(content[: site.sent])
 
         def log_message(self, *_: object) -> None:
             pass

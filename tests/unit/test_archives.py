@@ -8,6 +8,7 @@ import pytest
 
 from hubline.components.hub_module import archive as archives
 from hubline.components.hub_module.archive import read_saved_model, unpack
+from hubline.components.hub_module.fetch import fetch
 from hubline.components.hub_module.fingerprint import fingerprint
 from hubline.core.errors import UserError
 from tests.support.web import Site, serving
@@ -144,6 +145,20 @@ def test_the_size_of_what_an_address_gives_counts(tmp_path: Path) -> None:
                 site.headers = {"ETag": "same"}
                 found.add(fingerprint(f"{address}/latest.tgz"))
         assert len(found) == 2
+
+
+def test_a_download_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    site = Site()
+    site.content = packed(tmp_path / "m.tar.gz", {PB: bytes(range(256)) * 100}).read_bytes()
+    with serving(site) as address:
+        site.sent = len(site.content) // 2
+        url, received = f"{address}/m.tar.gz", rf"received {site.sent:,} of {len(site.content):,} bytes"
+        for read in (lambda: fetch(url, None, str(tmp_path)), lambda: fingerprint(url)):
+            with pytest.raises(UserError, match=rf"{url}: the hub module cannot be had: {received}"):
+                read()
+        site.sent = None
+        folder, _ = fetch(url, None, str(tmp_path))
+        assert Path(folder, PB).read_bytes() == bytes(range(256)) * 100
 
 
 def test_an_address_on_a_hub_is_its_own_fingerprint_and_one_that_cannot_be_reached_is_named() -> None:

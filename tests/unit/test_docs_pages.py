@@ -54,6 +54,17 @@ def test_each_figure_of_the_page_on_monitoring_is_one_of_the_server() -> None:
     assert all(f"# TYPE {name.removesuffix('_total').removesuffix('_bucket')}" in given for name in named)
 
 
+def test_each_fault_of_the_table_has_a_test_that_exists() -> None:
+    lines = (ROOT / "docs" / "faults.md").read_text().splitlines()
+    faults = [line for line in lines if line.startswith("| ") and not line.startswith("| fault |")]
+    named = [re.findall(r"`(tests/\S+?\.py)::(test_\w+)`", line) for line in faults]
+    assert len(faults) >= 25 and all(named)
+    for path, name in {each for found in named for each in found}:
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{path} has no {name}"
+    quoted = [row.rsplit(" | ", 2)[1] for row in faults]
+    assert all(quoted), "a fault without a message"
+
+
 def test_pictures_are_small_and_shown() -> None:
     pictures = list((ROOT / "docs" / "pictures").iterdir())
     shown = "".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

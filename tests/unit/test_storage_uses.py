@@ -49,6 +49,7 @@ REASONS = {
     "pipeline/load.py": FILE,
     "pipeline/make_module.py": "models and modules on this machine, moved to their place by a rename",
     "pipeline/local.py": RUN,
+    "pipeline/machine_faults.py": RUN,
     "pipeline/output.py": RUN,
     "pipeline/paths.py": RUN,
     "pipeline/predict/predict.py": "`--output` and `--draw` are folders on this machine",

@@ -1,0 +1,107 @@
+"""Errors of the machine: what is said about a disk without space, and about a metadata database that can't be used."""
+
+import errno
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hubline.core.errors import UserError
+from hubline.pipeline.machine_faults import explained, refuse_unusable
+
+LOCK = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def metadata(tmp_path: Path) -> Path:
+    path = tmp_path / "metadata.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE numbers (number INTEGER)")
+        database.executemany("INSERT INTO numbers VALUES (?)", [(number,) for number in range(5000)])
+    return path
+
+
+@pytest.fixture
+def locked(metadata: Path) -> Iterator[Path]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOCK, str(metadata)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout and process.stdout.readline() == b"locked\n"
+    yield metadata
+    process.communicate()
+
+
+@pytest.mark.slow
+def test_a_locked_database_is_not_told_as_damaged(locked: Path) -> None:
+    with pytest.raises(UserError, match=rf"^{locked}: another process has locked .* nothing is damaged\. End that"):
+        refuse_unusable(locked)
+
+
+@pytest.mark.slow
+def test_a_database_that_is_locked_during_a_run_is_told_by_ml_metadata_too(locked: Path, tmp_path: Path) -> None:
+    metadata_store = pytest.importorskip("ml_metadata.metadata_store.metadata_store")
+    from ml_metadata.proto import metadata_store_pb2
+
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(locked)
+    with pytest.raises(Exception, match="aborted after max number of retries") as caught:
+        metadata_store.MetadataStore(config)
+    assert "another process has locked" in (explained(caught.value, tmp_path, locked) or "")
+
+
+def test_a_whole_database_is_used_and_a_damaged_one_named(metadata: Path) -> None:
+    refuse_unusable(metadata)
+    refuse_unusable(metadata.with_name("none.sqlite"))
+    content = bytearray(metadata.read_bytes())
+    content[4096:8192] = b"\xff" * 4096
+    metadata.write_bytes(content)
+    with pytest.raises(UserError, match=r"the metadata database is damaged .*--fresh-metadata"):
+        refuse_unusable(metadata)
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow says that a disk is full."""
+
+
+def test_a_full_disk_is_told_whoever_found_it(tmp_path: Path) -> None:
+    metadata = tmp_path / "metadata.sqlite"
+    named = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/there/file")
+    wrapped = UserError("/serving: the serving folder is not writable: No space left on device")
+    wrapped.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    told = {
+        named: "/there/file: no space left on the disk. ",
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)): ": no space left on the disk. ",
+        OSError(errno.EROFS, os.strerror(errno.EROFS), "/there"): "/there: the disk is read-only. ",
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/there"): "/there: the disk quota is used up. ",
+        ResourceExhaustedError(
+            "/there/model.pb; No space left on device [Op:SaveV2]"
+        ): "/there/model.pb: no space left",
+        RuntimeError("OSError: [Errno 28] No space left on device [while running 'Write']"): ": no space left on the ",
+        RuntimeError("Error when executing query: database or disk is full query: INSERT"): ": no space left on the ",
+        wrapped: "/serving: the serving folder is not writable: No space left on device. ",
+    }
+    for error, says in told.items():
+        found = explained(error, tmp_path, metadata)
+        assert found and says in found and "Make room" in found and "run again" in found, found
+    for other in (ValueError("no"), OSError(errno.EIO, "an error", "/there"), KeyError("space")):
+        assert explained(other, tmp_path, metadata) is None
+
+
+def test_the_reason_is_found_below_other_errors(tmp_path: Path) -> None:
+    try:
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/there/file")
+        except OSError as error:
+            raise ValueError("the step failed") from error
+    except ValueError as error:
+        assert "/there/file: no space left" in (explained(error, tmp_path, tmp_path / "metadata.sqlite") or "")
