@@ -56,7 +56,8 @@ class ColumnProfile:
 
     name: str
     type: Type
-    """`bytes` are neither UTF-8 nor an image or a WAV file; `nothing` is a column without values."""
+    """That of most values: `bytes` are mostly neither UTF-8 nor images or WAV files; `nothing` is a column without
+    values."""
     records: int
     """Number of records read."""
     present: int
@@ -77,6 +78,10 @@ class ColumnProfile:
     """For images, unless none can be opened."""
     sounds: SoundProfile | None = None
     """For WAV files, unless none can be read."""
+    broken: int = 0
+    """For images and WAV files, number of records that hold something else."""
+    broken_place: str = ""
+    """File and number of the first of these."""
     words: float = 0.0
     """For texts, average number of words."""
     is_date: bool = False
@@ -88,6 +93,11 @@ class ColumnProfile:
     def missing(self) -> float:
         """Fraction of records without a value."""
         return 1.0 - self.present / self.records
+
+    @property
+    def unusable(self) -> float:
+        """Fraction of records without a value, or with one that is broken."""
+        return self.missing + self.broken / self.records
 
     @property
     def is_single(self) -> bool:

@@ -15,6 +15,8 @@ from hubline.core import storage
 from hubline.core.config_base import escape, is_remote, normalized
 from hubline.core.errors import UserError
 from hubline.pipeline.init.backbone import backbone_named
+from hubline.pipeline.init.column_profile import DataProfile
+from hubline.pipeline.init.feature import described_broken
 from hubline.pipeline.init.feeds import named_feeds
 from hubline.pipeline.init.folders import class_folders_in, converted_folders, refuse_mixed_folder
 from hubline.pipeline.init.networks import Networks
@@ -76,7 +78,7 @@ def init(
         suggestion = suggest(data, label, networks, kept)
         text = text_of(suggestion, data, _relative(_absolute(examples), folder), name_of(folder))
         storage.write_text(str(output), text)
-    _say(console, f"Looked at {seen(data)}.", suggestion, output)
+    _say(console, data, suggestion, output)
     return {
         "status": "succeeded",
         "file": str(output),
@@ -145,11 +147,14 @@ def _relative(pattern: str, folder: Path) -> str:
     return pattern if is_remote(pattern) else os.path.relpath(pattern, escape(str(folder)))
 
 
-def _say(console: Console, looked: str, suggestion: Suggestion, output: Path) -> None:
+def _say(console: Console, data: DataProfile, suggestion: Suggestion, output: Path) -> None:
     def say(text: str, style: str | None = None) -> None:
         console.print(text, style=style, soft_wrap=True)
 
-    say(looked)
+    say(f"Looked at {seen(data)}.")
+    for each in data.columns:
+        if each.broken:
+            say(f"  {each.name}: {described_broken(each)}", "yellow")
     for feature in suggestion.features:
         say(f"  {feature.name}: {as_yaml(feature.settings)}")
     for feature in suggestion.without_network:

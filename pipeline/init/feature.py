@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 
-from hubline.pipeline.init.column_profile import ColumnProfile
-from hubline.pipeline.init.kinds import Settings, is_few, shown
+from hubline.pipeline.init.column_profile import ColumnProfile, ModuleInput
+from hubline.pipeline.init.kinds import Settings, feature_for, is_few, shown
 from hubline.preprocessing.feature_columns import input_name
 
 
@@ -17,6 +18,8 @@ class FeatureSuggestion:
     name: str
     settings: Settings
     comment: str
+    feeds: tuple[str, ...] = ()
+    """Inputs of the module that the user says it feeds."""
 
     @property
     def column(self) -> str:
@@ -47,14 +50,48 @@ def described(column: ColumnProfile) -> str:
         parts += ["sample_rate must be that of the module, which its documentation states"]
     parts += [f"{column.distinct:,} distinct"]
     parts += [f"{max(column.missing, 0.001):.1%} missing" if column.missing else "none missing"]
+    if column.broken:
+        parts += [described_broken(column)]
     if column.frequent and (column.type == "text" or is_few(column)):
         parts += ["such as " + ", ".join(shown(value) for value, _ in column.frequent[:3])]
     return "; ".join(parts)
 
 
-def feature_of(column: ColumnProfile, name: str, settings: Settings) -> FeatureSuggestion:
+def described_broken(column: ColumnProfile) -> str:
+    """How many records of a column of images or sounds hold something else, with one of them."""
+    held = "no JPEG, PNG, GIF or BMP" if column.type == "image" else "no WAV file"
+    return f"{column.broken:,} of {column.records:,} records hold {held} there, such as {column.broken_place}"
+
+
+def feature_of(column: ColumnProfile, name: str, settings: Settings, feeds: tuple[str, ...] = ()) -> FeatureSuggestion:
     head = {"kind": settings["kind"]} | ({"from": column.name} if name != column.name else {})
-    return FeatureSuggestion(name, head | settings, described(column))
+    return FeatureSuggestion(name, head | settings, described(column), feeds)
+
+
+def features_fed(
+    column: ColumnProfile, inputs: Sequence[ModuleInput], name: str, taken: set[str]
+) -> list[FeatureSuggestion]:
+    """The features of a column that feeds inputs of a module: one, or if the inputs want different ones, such as images
+    of two sizes, one for each of these.
+
+    Args:
+        column: The column.
+        inputs: The inputs that the user says it feeds.
+        name: Name of the first feature.
+        taken: Names of features and columns; those of the others are added.
+    """
+    wanted: list[tuple[Settings, list[str]]] = []
+    for each in inputs:
+        settings = feature_for(each, column)
+        alike = next((names for same, names in wanted if same == settings), None)
+        if alike is None:
+            wanted.append((settings, [each.name]))
+        else:
+            alike.append(each.name)
+    return [
+        feature_of(column, free_name(f"{name}_{feeds[0]}", taken) if number else name, settings, tuple(feeds))
+        for number, (settings, feeds) in enumerate(wanted)
+    ]
 
 
 def free_name(wanted: str, taken: set[str]) -> str:

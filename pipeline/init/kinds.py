@@ -52,6 +52,7 @@ def kinds(
     wanted: ModuleInput | None = None,
     is_kept: bool = False,
     backbone: BackboneChoice | None = None,
+    is_whole: bool = True,
 ) -> dict[str, Settings] | str:
     """Features to make from a column.
 
@@ -60,6 +61,7 @@ def kinds(
         wanted: Only input of a hub module for images, clips, texts or sounds, if any.
         is_kept: Whether a column that looks like an identifier becomes a feature all the same.
         backbone: Network for images, if any.
+        is_whole: Whether all records were read. Otherwise, others may hold other values.
 
     Returns:
         Sections by suffix, which is appended to the column's name to name the feature; or why there is no feature.
@@ -67,7 +69,7 @@ def kinds(
     if not column.name:
         return "its name is empty"
     if column.type == "nothing":
-        return "no record has a value"
+        return "no record has a value" if is_whole else "no record of the sample has a value"
     if column.type == "bytes":
         return "bytes that are neither text nor a JPEG, PNG, GIF, BMP or WAV file"
     if column.type == "sound":
@@ -75,12 +77,13 @@ def kinds(
     if column.type == "image":
         return {"": _image(column, wanted, backbone)}
     if column.distinct == 1:
-        return f"constant: {shown(column.frequent[0][0])}{', or missing' if column.missing else ''}"
+        of_sample = "" if is_whole else " in the sample"
+        return f"constant{of_sample}: {shown(column.frequent[0][0])}{', or missing' if column.missing else ''}"
     if column.is_date and column.is_single:
         return _dates(column)
     if column.type == "text":
-        return _text(column, wanted, is_kept)
-    return _integer(column, is_kept) if column.type == "integer" else _numeric(column)
+        return _text(column, wanted, is_kept, is_whole)
+    return _integer(column, is_kept, is_whole) if column.type == "integer" else _numeric(column)
 
 
 def is_few(column: ColumnProfile) -> bool:
@@ -143,7 +146,7 @@ def _dates(column: ColumnProfile, unit: str = "seconds") -> dict[str, Settings]:
     return {f"_{part}": {"kind": "timestamp", "part": part, **of_unit} for part in parts}
 
 
-def _integer(column: ColumnProfile, is_kept: bool) -> dict[str, Settings] | str:
+def _integer(column: ColumnProfile, is_kept: bool, is_whole: bool) -> dict[str, Settings] | str:
     numbers = column.numbers
     assert numbers is not None
     for unit, begin in _TIMES.items():
@@ -153,9 +156,9 @@ def _integer(column: ColumnProfile, is_kept: bool) -> dict[str, Settings] | str:
         return f"like an identifier: all values are different, {reason}"
     is_dense = numbers.maximum - numbers.minimum < 2 * column.distinct
     if is_few(column) and (column.distinct <= SPARSE or is_dense):
-        if numbers.minimum == 0 and numbers.maximum == column.distinct - 1:
+        if is_whole and numbers.minimum == 0 and numbers.maximum == column.distinct - 1:
             return {"": {"kind": "categorical", "identity": column.distinct, "encode": _counted(column)}}
-        return {"": _vocabulary(column)}
+        return {"": _vocabulary(column, is_whole)}
     is_code = numbers.minimum >= CODES and column.values >= 2 * column.distinct
     return {"": _hashed(column)} if is_code or column.fewest != column.most else _numeric(column)
 
@@ -194,9 +197,11 @@ def numeric(column: ColumnProfile) -> Settings:
     return settings
 
 
-def _text(column: ColumnProfile, wanted: ModuleInput | None, is_kept: bool) -> dict[str, Settings] | str:
+def _text(
+    column: ColumnProfile, wanted: ModuleInput | None, is_kept: bool, is_whole: bool
+) -> dict[str, Settings] | str:
     if is_few(column):
-        return {"": _vocabulary(column)}
+        return {"": _vocabulary(column, is_whole)}
     names_records = column.distinct >= IDENTIFIER * column.values and not is_kept
     reason = f"like an identifier: {column.distinct:,} different texts among {column.values:,}"
     if names_records and _NAMES_RECORDS.search(column.name):  # their words may contain the label: cats/my cat.jpg
@@ -223,11 +228,13 @@ def _frequent_words(column: ColumnProfile) -> Settings:
     }
 
 
-def _vocabulary(column: ColumnProfile) -> Settings:
+def _vocabulary(column: ColumnProfile, is_whole: bool) -> Settings:
+    """All values of the training split. If some are rare, or a sample may lack values, one category is for others."""
     counts = [count for _, count in column.frequent]
     is_uneven = len(counts) == column.distinct and counts[-1] < MIN_COUNT and counts[1] >= 2 * MIN_COUNT
-    cut = {"vocabulary": {"min_count": MIN_COUNT}, "oov_buckets": 1} if is_uneven else {"vocabulary": "computed"}
-    return {"kind": "categorical", **cut, "encode": _counted(column)}
+    vocabulary = {"min_count": MIN_COUNT} if is_uneven else "computed"
+    others = {"oov_buckets": 1} if is_uneven or not is_whole else {}
+    return {"kind": "categorical", "vocabulary": vocabulary, **others, "encode": _counted(column)}
 
 
 def _counted(column: ColumnProfile) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,13 +35,19 @@ class LabelSuggestion:
     """What to do about rare classes, if there are any."""
 
 
-def label_name(columns: Sequence[str], name: str | None) -> str:
-    """The column of that name, or else the one with a usual label name.
+def label_name(columns: Sequence[str], name: str | None, objects: Collection[str] = ()) -> str:
+    """The column of that name, or else the one with a usual label name or with objects.
+
+    Args:
+        columns: Names of all columns.
+        name: The name that the user says, if any.
+        objects: Columns with classes of boxes, or masks.
 
     Raises:
         UserError: if there is none, or several are possible; lists the columns.
     """
-    wanted = [column for column in columns if column == name or (name is None and column.lower() in LABELS)]
+    usual = [column for column in columns if column.lower() in LABELS or column in objects]
+    wanted = usual if name is None else [column for column in columns if column == name]
     if len(wanted) == 1:
         return wanted[0]
     listed = f"the columns are: {', '.join(columns) or 'none'}"
@@ -72,14 +78,18 @@ def suggest_label(column: ColumnProfile, is_whole: bool) -> LabelSuggestion:
         )
     if column.distinct < 2:
         raise UserError(
-            f"the label '{column.name}' is {shown(column.frequent[0][0])} in every record; there is nothing to learn"
+            f"the label '{column.name}' is {shown(column.frequent[0][0])} in every record"
+            f"{'' if is_whole else ' of the sample'}; there is nothing to learn"
         )
     if not column.is_single:
         return _several(column, is_whole)
+    of_sample = "" if is_whole else f"; {_SAMPLE}"
     if column.type != "text" and {value for value, _ in column.frequent} == {0, 1}:
-        return _classes(column, {"kind": "binary"}, "0 is no, 1 is yes; `classes: [no, yes]` names them otherwise")
+        comment = "0 is no, 1 is yes; `classes: [no, yes]` names them otherwise"
+        return _classes(column, {"kind": "binary"}, comment + of_sample)
     if column.type == "text" and (names := _no_and_yes(column)):
-        return _classes(column, {"kind": "binary", "classes": names}, "the second class is the positive one")
+        comment = "the second class is the positive one"
+        return _classes(column, {"kind": "binary", "classes": names}, comment + of_sample)
     if column.type == "float" or (column.type == "integer" and column.distinct > MOST_CLASSES):
         return _number(column)
     settings, comment = named_classes(column, is_whole)
@@ -94,6 +104,7 @@ def _no_and_yes(column: ColumnProfile) -> list[str] | None:
     return [values[word] for word in pair] if pair and column.distinct == 2 else None
 
 
+_SAMPLE = "only a sample was read: if other records hold a third value, this is `kind: class`"
 _NO_AND_YES = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("negative", "positive"))
 _WRONG = {"image": "images", "sound": "sounds", "bytes": "bytes that are no text", "nothing": "no value in any record"}
 

@@ -9,7 +9,7 @@ from hubline.core.errors import UserError
 from hubline.pipeline.init.backbone import BackboneChoice
 from hubline.pipeline.init.column_profile import ColumnProfile, ModuleInput, ModuleProfile
 from hubline.pipeline.init.feature import FeatureSuggestion
-from hubline.pipeline.init.feeds import SHOWN, feeds_of
+from hubline.pipeline.init.feeds import SHOWN, Feeds, feeds_of
 from hubline.pipeline.init.kinds import Settings
 
 
@@ -23,15 +23,14 @@ class Networks:
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Columns that the user says feed inputs of the module, by input."""
 
-    def fed(self, columns: Sequence[ColumnProfile]) -> dict[str, ModuleInput]:
-        """The input that each column feeds, by column; empty if the module has a single input, of which the user says
+    def fed(self, columns: Sequence[ColumnProfile]) -> Feeds:
+        """The inputs that each column feeds, by column; empty if the module has a single input, of which the user says
         nothing: each column that fits then feeds one.
 
         Raises:
             UserError: as `feeds_of` does.
         """
-        feeds = feeds_of(self.module, columns, self.inputs) if self.module else {}
-        return {feeds[each.name].name: each for each in self.module.inputs} if self.module and feeds else {}
+        return feeds_of(self.module, columns, self.inputs) if self.module else {}
 
     @property
     def only_input(self) -> ModuleInput | None:
@@ -48,22 +47,19 @@ class UsedNetworks:
     backbones: dict[str, Settings]
 
 
-def networks_use(
-    networks: Networks, features: Sequence[FeatureSuggestion], fed: Mapping[str, ModuleInput]
-) -> UsedNetworks:
+def networks_use(networks: Networks, features: Sequence[FeatureSuggestion]) -> UsedNetworks:
     """Connects features to the networks.
 
     Args:
         networks: The networks.
         features: All features.
-        fed: As `Networks.fed` returns it.
 
     Raises:
         UserError: if a network takes none of the features, or both take images.
     """
     module, backbone = networks.module, networks.backbone
     of_backbone = [feature for feature in features if backbone and feature.settings["kind"] == "image"]
-    hubs = _hubs(module, features, fed) if module else {}
+    hubs = _hubs(module, features) if module else {}
     of_module = {feature for hub in hubs.values() for feature in hub["inputs"].values()}
     if module and not hubs:
         shown = ", ".join(SHOWN[each.takes] for each in module.inputs)
@@ -79,13 +75,10 @@ def networks_use(
     )
 
 
-def _hubs(
-    module: ModuleProfile, features: Sequence[FeatureSuggestion], fed: Mapping[str, ModuleInput]
-) -> dict[str, Settings]:
-    if fed:
-        names = {feature.column: feature.name for feature in features}
-        inputs = {each.name: names[column] for column, each in fed.items()}
-        return {"module": _hub(module, inputs)}
+def _hubs(module: ModuleProfile, features: Sequence[FeatureSuggestion]) -> dict[str, Settings]:
+    if fed := {name: feature for feature in features for name in feature.feeds}:
+        inputs = {each.name: fed[each.name].name for each in module.inputs}
+        return {"module": _hub(module, inputs) | _pool(module.inputs[0], fed[module.inputs[0].name])}
     (only,) = module.inputs
     return {
         f"{feature.name}_module": _hub(module, {only.name: feature.name}) | _pool(only, feature)
@@ -99,9 +92,10 @@ def _hub(module: ModuleProfile, inputs: Mapping[str, str]) -> Settings:
     return {"handle": module.handle, "inputs": dict(inputs), **output}
 
 
-def _pool(only: ModuleInput, feature: FeatureSuggestion) -> Settings:
-    """An image module takes each frame of a clip, and its vectors are averaged."""
-    return {"pool": "mean"} if feature.settings["kind"] == "video" and only.takes == "image" else {}
+def _pool(fed: ModuleInput, feature: FeatureSuggestion) -> Settings:
+    """An image module takes each frame of a clip, and its vectors are averaged. `feeds_of` sees to it that such clips
+    feed either all inputs or none."""
+    return {"pool": "mean"} if feature.settings["kind"] == "video" and fed.takes == "image" else {}
 
 
 def _takes(only: ModuleInput, feature: FeatureSuggestion) -> bool:

@@ -33,14 +33,13 @@ class Boxes:
     """The columns, and others that describe the same objects."""
 
 
-def names_objects(columns: Sequence[ColumnProfile]) -> str | None:
-    """The column of a label of objects that needs no name: classes beside boxes, or the only mask."""
+def names_objects(columns: Sequence[ColumnProfile]) -> list[str]:
+    """The columns that could be a label of objects without being named: classes beside boxes, and masks."""
     classes = [column.name for column in columns if boxes_of(column, columns)]
     texts = [name for name in classes if not name.endswith("/class/label")]
     masks = [column.name for column in columns if _MASK.search(column.name) and _may_be_mask(column)]
     pictures = sum(column.type == "image" for column in columns)
-    found = (texts or classes) + (masks if pictures > len(masks) else [])
-    return found[0] if len(found) == 1 else None
+    return (texts or classes) + (masks if pictures > len(masks) else [])
 
 
 def boxes_of(target: ColumnProfile, columns: Sequence[ColumnProfile]) -> Boxes | None:

@@ -1,62 +1,28 @@
-"""Reads a sample of the data and profiles each column."""
+"""Profiles each column of a sample of the data."""
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Set
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import tensorflow as tf
 from rich.console import Console
-from rich.progress import Progress
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from hubline.artifacts.splits import ALL
 from hubline.components.adapters.tfdv import basic_statistics
 from hubline.components.pin.find import find
-from hubline.core import storage
-from hubline.core.adapters.tfx_bsl import ExampleDecoder
-from hubline.core.errors import DataError, tensorflow_reason
-from hubline.core.tfrecords import read_batches
+from hubline.core.errors import DataError
 from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, NumberProfile, Type
 from hubline.pipeline.init.dates import has_times, is_dates
 from hubline.pipeline.init.pictures import describe_pictures
 from hubline.pipeline.init.recordings import describe_sounds
+from hubline.pipeline.init.sample import decoded, read_sample
 from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 from hubline.preprocessing.encoded_sounds import format_fault
-from hubline.preprocessing.examples import flattened
 
-FILES, RECORDS, BYTES = 64, 100_000, 256 << 20
-"""Maximum numbers of files, records and bytes that are read."""
 _FREQUENT = 100
-_BATCH = 256
-_FRAMING = 16  # bytes that a TFRecord file adds to a record
-
-
-@dataclass
-class _Sample:
-    """Serialized records, and where they come from."""
-
-    records: list[bytes] = field(default_factory=list)
-    places: list[tuple[str, int]] = field(default_factory=list)
-    """Path of each file that was read, with the index of its first record in `records`."""
-    whole: dict[str, int] = field(default_factory=dict)
-    """Number of records in each file that was read to the end."""
-
-    def count(self, paths: Sequence[str]) -> int:
-        """Estimated number of records in all files: from the sizes of files that were read to the end or, if there are
-        none, from the size of a record, which underestimates compressed files."""
-        if len(self.whole) == len(paths):
-            return len(self.records)
-        size = sum(storage.stat(path).size for path in self.whole)
-        records = sum(self.whole.values())
-        if not records:
-            size, records = sum(map(len, self.records)) + _FRAMING * len(self.records), len(self.records)
-        everything = sum(storage.stat(path).size for path in paths)
-        return max(len(self.records), round(everything * records / size))
 
 
 def look(pattern: str, console: Console, dates: Set[str] = frozenset()) -> DataProfile:
@@ -69,14 +35,14 @@ def look(pattern: str, console: Console, dates: Set[str] = frozenset()) -> DataP
 
     Raises:
         UserError: if it matches no file.
-        DataError: if a file is damaged, a record is not a `tf.Example`, or there are no records.
+        DataError: if a file is damaged, a record is not a `tf.Example`, or there are no records; or as `decoded` does.
     """
     paths = list(find({ALL: pattern})[ALL])
-    sample = _read(paths, console)
+    sample = read_sample(paths, console)
     if not sample.records:
         raise DataError(f"{pattern}: no records in {len(paths)} files")
     with console.status(f"describing {len(sample.records):,} records"):
-        columns = describe(_decode(sample), dates)
+        columns = describe(decoded(sample), dates, sample.place)
     return DataProfile(
         columns=columns,
         files=len(paths),
@@ -86,66 +52,22 @@ def look(pattern: str, console: Console, dates: Set[str] = frozenset()) -> DataP
     )
 
 
-def _read(paths: Sequence[str], console: Console) -> _Sample:
-    """The first records of files that are spread evenly over all files."""
-    chosen = [paths[number * len(paths) // FILES] for number in range(FILES)] if len(paths) > FILES else paths
-    sample = _Sample()
-    with Progress(console=console, transient=True) as progress:
-        for path in progress.track(chosen, description=f"reading {len(chosen)} files"):
-            _read_file(path, sample, -(-RECORDS // len(chosen)), BYTES // len(chosen))
-    return sample
+def describe(
+    batch: pa.RecordBatch, dates: Set[str] = frozenset(), place: Callable[[int], str] = "record {}".format
+) -> tuple[ColumnProfile, ...]:
+    """Profiles each column of a batch of records, which contains a list of values per record; sorted by name.
 
-
-def _read_file(path: str, sample: _Sample, most_records: int, most_bytes: int) -> None:
-    sample.places.append((path, len(sample.records)))
-    count = size = 0
-    # One more than taken, to detect whether there are more.
-    for _, batch in read_batches(path, min(_BATCH, most_records + 1)):
-        if count == most_records or size >= most_bytes:
-            return
-        taken = batch.numpy()[: most_records - count].tolist()
-        sample.records += taken
-        count, size = count + len(taken), size + sum(map(len, taken))
-        if len(taken) < len(batch):
-            return
-    sample.whole[path] = count
-
-
-def _decode(sample: _Sample) -> pa.RecordBatch:
-    decoder = ExampleDecoder()
-
-    def decode(records: list[bytes]) -> pa.RecordBatch:
-        return decoder.decode(flattened(tf.constant(records)).numpy().tolist())
-
-    def fault(count: int) -> str:
-        try:
-            decode(sample.records[:count])
-        except tf.errors.OpError as error:
-            return tensorflow_reason(error)
-        except RuntimeError as error:
-            return str(error).partition(": ")[2] or str(error)
-        return ""
-
-    try:
-        return decode(sample.records)
-    except (RuntimeError, tf.errors.OpError):
-        counts = range(1, len(sample.records) + 1)
-        bad = bisect.bisect_left(counts, True, key=lambda count: bool(fault(count)))
-        path, first = next(place for place in reversed(sample.places) if place[1] <= bad)
-        raise DataError(
-            f"{path}: record {bad - first} (counted from 0) is no tf.Example, or has a column of another type than "
-            f"those before it ({fault(bad + 1)})"
-        ) from None
-
-
-def describe(batch: pa.RecordBatch, dates: Set[str] = frozenset()) -> tuple[ColumnProfile, ...]:
-    """Profiles each column of a batch of records, which contains a list of values per record; sorted by name. Those in
-    `dates` are known to be seconds since 1970."""
+    Args:
+        batch: The records.
+        dates: Columns that are known to be seconds since 1970.
+        place: File and number of a record, by its index.
+    """
     columns = {name: _present(batch.column(index)) for index, name in enumerate(batch.schema.names)}
     statistics = _statistics(pa.RecordBatch.from_arrays(list(columns.values()), list(columns)))
     lengths = {name: pc.list_value_length(batch.column(name)) for name in columns if not _is_empty(columns[name])}
     return tuple(
-        _column(name, columns[name], lengths.get(name), statistics[name], name in dates) for name in sorted(columns)
+        _column(name, columns[name], lengths.get(name), statistics[name], name in dates, place)
+        for name in sorted(columns)
     )
 
 
@@ -183,7 +105,8 @@ def _column(
     column: pa.Array,
     lengths: pa.Array | None,
     statistics: statistics_pb2.FeatureNameStatistics,
-    is_date: bool = False,
+    is_date: bool,
+    place: Callable[[int], str],
 ) -> ColumnProfile:
     if lengths is None:
         return ColumnProfile(name, "nothing", records=len(column), present=0, values=0, distinct=0)
@@ -191,7 +114,9 @@ def _column(
     counts = pc.value_counts(values)
     common = (statistics.num_stats if statistics.HasField("num_stats") else statistics.string_stats).common_stats
     several = pc.min_max(pc.replace_with_mask(lengths, pc.equal(lengths, 0), pa.scalar(None, lengths.type)))
-    kind = _type(values)
+    kind, fits = _type(values)
+    files = values if fits is None else values.filter(pa.array(fits))
+    broken = [] if fits is None else np.unique(pc.list_parent_indices(column).to_numpy()[~fits]).tolist()
     return ColumnProfile(
         name=name,
         type=kind,
@@ -203,25 +128,29 @@ def _column(
         fewest=several["min"].as_py(),
         most=several["max"].as_py(),
         numbers=_numbers(values, statistics.num_stats) if kind in ("integer", "float") else None,
-        pictures=describe_pictures(values) if kind == "image" else None,
-        sounds=describe_sounds(values) if kind == "sound" else None,
+        pictures=describe_pictures(files) if kind == "image" else None,
+        sounds=describe_sounds(files) if kind == "sound" else None,
+        broken=len(broken),
+        broken_place=place(broken[0]) if broken else "",
         is_date=is_date or is_dates(values, kind),
         has_times=has_times(values, kind),
         words=pc.mean(pc.count_substring(values.cast(pa.large_string()), " ")).as_py() + 1 if kind == "text" else 0.0,
     )
 
 
-def _type(values: pa.Array) -> Type:
+def _type(values: pa.Array) -> tuple[Type, np.ndarray | None]:
+    """The type of most values and, of images and sounds, which values are of that type, bool [values]."""
     if pa.types.is_integer(values.type):
-        return "integer"
+        return "integer", None
     if pa.types.is_floating(values.type):
-        return "float"
+        return "float", None
     if _texts(values) is not None:
-        return "text"
+        return "text", None
     magic = tuple(IMAGE_MAGIC.values())
-    if all(value.as_py().startswith(magic) for value in values):
-        return "image"
-    return "bytes" if any(format_fault(value.as_py()) for value in values) else "sound"
+    images = np.array([value.as_py().startswith(magic) for value in values])
+    sounds = np.array([format_fault(value.as_py()) is None for value in values])
+    found: tuple[tuple[Type, np.ndarray], ...] = (("image", images), ("sound", sounds))
+    return next(((kind, fits) for kind, fits in found if 2 * fits.sum() > len(fits)), ("bytes", None))
 
 
 def _texts(values: pa.Array) -> pa.Array | None:

@@ -10,9 +10,10 @@ from hubline.core.errors import UserError
 from hubline.pipeline.diagnostics import nearest
 from hubline.pipeline.init.backbone import offer
 from hubline.pipeline.init.bookkeeping import BOOKKEEPING, keeps_books
-from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, ModuleInput
-from hubline.pipeline.init.feature import FeatureSuggestion, feature_of, free_name
-from hubline.pipeline.init.kinds import Settings, feature_for, is_few, kinds, shown
+from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile
+from hubline.pipeline.init.feature import FeatureSuggestion, feature_of, features_fed, free_name
+from hubline.pipeline.init.feeds import Feeds
+from hubline.pipeline.init.kinds import Settings, is_few, kinds, shown
 from hubline.pipeline.init.label import LabelSuggestion, label_name, suggest_label
 from hubline.pipeline.init.networks import Networks, networks_use
 from hubline.pipeline.init.objects import PART, Boxes, boxes_of, names_objects, suggest_box, suggest_mask
@@ -76,7 +77,7 @@ def suggest(
     """
     networks = networks or Networks()
     by_name = {column.name: column for column in data.columns}
-    target = by_name[label_name([*by_name], label or names_objects(data.columns))]
+    target = by_name[label_name([*by_name], label, names_objects(data.columns))]
     columns = [column for column in data.columns if column is not target]
     _refuse_unknown(kept, columns)
     boxes = boxes_of(target, data.columns) if networks.module or networks.backbone else None
@@ -90,7 +91,7 @@ def suggest(
         each for each in columns if left_out.get(each.name, PART) not in (PART, ALONE) and _is_keepable(each)
     ):
         left_out[column.name] += f"; --keep {shown(column.name)} keeps it"
-    used = networks_use(networks, made, fed)
+    used = networks_use(networks, made)
     without = [feature for feature in made if feature.needs_network and feature.name not in used.features]
     features = [feature for feature in made if feature not in without]
     offered = next((offer(by_name[feature.column]) for feature in without), None)
@@ -112,7 +113,7 @@ def suggest(
         wide=wide,
         hidden=hidden if any(_is_deep(feature, wide) for feature in features) and target.type != "image" else [],
         training={"epochs": epochs, "batch_size": batch_size, "early_stopping": max(2, epochs // 10)},
-        bad_records=_bad_records(sum(column.missing for column in required)),
+        bad_records=_bad_records(sum(column.unusable for column in required)),
         slices=[[column.name] for column in columns if _makes_slices(column)][:SLICES],
     )
 
@@ -151,7 +152,7 @@ def _features(
     columns: Sequence[ColumnProfile],
     data: DataProfile,
     networks: Networks,
-    fed: Mapping[str, ModuleInput],
+    fed: Feeds,
     kept: Collection[str],
     left_out: dict[str, str],
 ) -> tuple[list[FeatureSuggestion], list[str]]:
@@ -167,11 +168,10 @@ def _features(
         if column.name in pairs:
             made += place_features(column, pairs[column.name], data.total, names, taken)
             wide.append(made[-1].name)
+        elif column.name in fed:
+            made += features_fed(column, fed[column.name], names[column.name], taken)
         elif column not in pairs.values():
-            if column.name in fed:
-                found: dict[str, Settings] | str = {"": feature_for(fed[column.name], column)}
-            else:
-                found = kinds(column, only_input, column.name in kept, networks.backbone)
+            found = kinds(column, only_input, column.name in kept, networks.backbone, data.is_whole)
             if isinstance(found, str):
                 left_out[column.name] = found
             else:
@@ -197,9 +197,9 @@ def _is_deep(feature: FeatureSuggestion, wide: Sequence[str]) -> bool:
     return feature.name not in wide and feature.settings.get("encode") != "none"
 
 
-def _bad_records(missing: float) -> Settings | None:
+def _bad_records(unusable: float) -> Settings | None:
     """Quarantines records without a label or image, with a margin of half as many again."""
-    return {"policy": "quarantine", "max_fraction": min(1.0, math.ceil(150 * missing) / 100)} if missing > 0 else None
+    return {"policy": "quarantine", "max_fraction": min(1.0, math.ceil(150 * unusable) / 100)} if unusable > 0 else None
 
 
 def _makes_slices(column: ColumnProfile) -> bool:

@@ -177,6 +177,27 @@ def test_boxes_of_one_side_a_column_are_known_too() -> None:
     assert "reveal the answer" in found.left_out["image/object/class/label"]
 
 
+def test_of_a_label_and_objects_the_user_names_one(tmp_path: Path) -> None:
+    grey = np.zeros([8, 8], np.uint8)
+    rows = [record(photo=random_image(n), label=n % 2, segmentation_mask=image_bytes(grey + n % 2)) for n in range(12)]
+    write_tfrecord(tmp_path / "data" / "a", rows)
+    with pytest.raises(UserError, match=r"^label and segmentation_mask could be the label; pass --label COLUMN"):
+        written(tmp_path, backbone="lenet5")
+    file, _ = written(tmp_path, "label", backbone="lenet5")
+    assert file.label.column == "label" and file.label.kind == "binary"
+    classes = column("text", "box_labels", distinct=2, values=1000)
+    boxes = column(name="boxes", values=4000, fewest=4, most=4, numbers=numbers(0, 1))
+    network = Networks(backbone=backbone_named("lenet5", None, Path()))
+    with pytest.raises(UserError, match=r"^label and box_labels could be the label; pass --label COLUMN"):
+        suggest(data(LABEL, pictures(8, 8), classes, boxes), networks=network)
+    masks = [column("image", name, frequent=(), pictures=PictureProfile(8, 8, True, True, (0, 1))) for name in MASKS]
+    with pytest.raises(UserError, match=r"^front_mask and back_mask could be the label; pass --label COLUMN"):
+        suggest(data(pictures(8, 8), *masks), networks=network)
+
+
+MASKS = ("front_mask", "back_mask")
+
+
 @pytest.mark.slow
 def test_masks_become_pixels(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", pixels.records(30))

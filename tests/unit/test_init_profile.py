@@ -10,10 +10,10 @@ from rich.console import Console
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from hubline.core.errors import DataError, UserError
-from hubline.pipeline.init import profile
+from hubline.pipeline.init import sample
 from hubline.pipeline.init.column_profile import ColumnProfile
 from hubline.pipeline.init.profile import describe, look
-from tests.support.example_data import feature, random_image, record, sequence, write_tfrecord
+from tests.support.example_data import feature, image_bytes, random_image, record, sequence, write_tfrecord
 
 SILENT = Console(file=io.StringIO())
 
@@ -92,15 +92,15 @@ def test_looks_at_all_of_little_data_and_at_some_of_much(tmp_path: Path, monkeyp
     write_tfrecord(tmp_path / "sequence.gz", [sequence(record(x=7))], "GZIP")
     whole = look(str(tmp_path), SILENT)
     assert (whole.files, whole.records, whole.total, whole.is_whole) == (11, 1001, 1001, True)
-    monkeypatch.setattr(profile, "RECORDS", 200)
+    monkeypatch.setattr(sample, "RECORDS", 200)
     some = look(str(tmp_path / "*.tfrecord"), SILENT)
     assert (some.records, some.is_whole) == (200, False) and some.total == pytest.approx(1000, rel=0.05)
-    monkeypatch.setattr(profile, "FILES", 5)
+    monkeypatch.setattr(sample, "FILES", 5)
     fewer = look(str(tmp_path / "*.tfrecord"), SILENT)
     assert (fewer.files, fewer.records, fewer.is_whole) == (10, 200, False)
-    monkeypatch.setattr(profile, "RECORDS", 10**6)
+    monkeypatch.setattr(sample, "RECORDS", 10**6)
     assert look(str(tmp_path / "*.tfrecord"), SILENT).records == 500
-    monkeypatch.setattr(profile, "BYTES", 5 * 300)
+    monkeypatch.setattr(sample, "BYTES", 5 * 300)
     assert look(str(files[0]), SILENT).records == 100  # a batch is read to its end
 
 
@@ -133,3 +133,35 @@ def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
         look(str(tmp_path / "d"), SILENT)
     with pytest.raises(UserError, match="no files matched"):
         look(str(tmp_path / "nowhere"), SILENT)
+
+
+def test_a_few_broken_images_leave_a_column_of_images(tmp_path: Path) -> None:
+    rows = [record(photo=random_image(n, 8, 8), clip=feature(random_image(n), random_image(n + 1))) for n in range(60)]
+    rows[17] = record(photo=b"\xff\xfe no image", clip=feature(b"\xff", b"\xfe"))
+    rows[40] = record(photo=b"\x89PNG is cut", clip=feature(random_image(1), b"\xff"))
+    rows[41] = record(photo="")
+    path = write_tfrecord(tmp_path / "a", rows)
+    clip, photo = look(str(path), SILENT).columns
+    assert (photo.type, photo.broken, photo.broken_place) == ("image", 2, f"{path}: record 17 (counted from 0)")
+    assert photo.pictures is not None and (photo.pictures.height, photo.pictures.is_one_size) == (8, True)
+    assert photo.unusable == pytest.approx(3 / 60)
+    assert (clip.type, clip.broken, clip.most) == ("image", 2, 2)
+    half = described([record(raw=random_image(n) if n % 2 else b"\xff") for n in range(10)])
+    assert half["raw"].type == "bytes" and half["raw"].broken == 0
+
+
+def test_a_mask_that_is_broken_hides_no_other() -> None:
+    rows = [record(mask=image_bytes(np.full([4, 4], n % 3, np.uint8))) for n in range(9)]
+    mask = described([*rows, record(mask=b"\xff")])["mask"]
+    assert mask.pictures is not None and mask.pictures.values == (0, 1, 2) and mask.broken == 1
+
+
+def test_a_name_with_a_zero_byte_is_refused(tmp_path: Path) -> None:
+    write_tfrecord(tmp_path / "a", [record(x=1), record(x=2)])
+    bad = write_tfrecord(tmp_path / "b", [record(x=1), record(**{"x": 2, "x\0z": 3})])
+    with pytest.raises(DataError, match=rf"{bad}: record 1 .* has a column 'x\\x00z', whose name contains a zero byte"):
+        look(str(tmp_path), SILENT)
+    write_tfrecord(tmp_path / "c" / "a", [record(**{"x\0z": b"x\0z"})])
+    with pytest.raises(DataError, match=r"c/a: record 0 .* has a column 'x\\x00z'"):
+        look(str(tmp_path / "c"), SILENT)
+    assert look(str(write_tfrecord(tmp_path / "d", [record(x=b"x\0z")])), SILENT).columns[0].name == "x"

@@ -87,3 +87,16 @@ def test_a_column_feeds_the_input_that_the_user_names(tmp_path: Path) -> None:
     assert file.features["wav"].samples == 400
     with pytest.raises(UserError, match="--input waveform=label: the column holds numbers, and the input takes 400"):
         init(str(tmp_path / "data"), "wav", str(module), tmp_path / "b.yaml", False, SILENT, inputs=["waveform=label"])
+
+
+def test_records_without_a_sound_are_set_aside(tmp_path: Path) -> None:
+    rows = [record(wav=sound(number, "low"), label=feature(number % 2)) for number in range(12)]
+    rows[5] = record(wav=b"\xff\xfe", label=feature(1))
+    path = write_tfrecord(tmp_path / "data" / "a", rows)
+    module, shown = samples_module(tmp_path / "module", 400), io.StringIO()
+    init(str(tmp_path / "data"), None, str(module), tmp_path / "p.yaml", False, Console(file=shown, width=300))
+    said = f"1 of 12 records hold no WAV file there, such as {path}: record 5 (counted from 0)"
+    assert said in shown.getvalue() and said in " ".join((tmp_path / "p.yaml").read_text().replace("\n  #", "").split())
+    file, _, _ = check(tmp_path / "p.yaml")
+    assert (file.data.bad_records.policy, file.data.bad_records.max_fraction) == ("quarantine", 0.13)
+    assert file.hubs["wav_module"].inputs == {"waveform": "wav"}

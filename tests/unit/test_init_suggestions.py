@@ -403,3 +403,24 @@ def test_whatever_the_names_and_values_the_file_says_what_was_suggested(
     assert values["label"] == found.label.settings
     assert file.model.wide == tuple(found.wide)
     assert YAML(typ="safe", pure=True).load(as_yaml(examples)) == examples
+
+
+def test_a_sample_may_lack_values() -> None:
+    hours = column("integer", distinct=24, numbers=numbers(0, 23))
+    words = column("text", distinct=3)
+    assert kinds(hours, is_whole=True) == {"": {"kind": "categorical", "identity": 24, "encode": "one_hot"}}
+    assert kinds(hours, is_whole=False) == kinds(words, is_whole=False) == {"": COMPUTED | {"oov_buckets": 1}}
+    found = suggest(data(hours, LABEL, is_whole=False))
+    assert found.features[0].settings == COMPUTED | {"oov_buckets": 1}
+    constant = column("integer", distinct=1, frequent=((7, 1000),))
+    assert kinds(constant, is_whole=False) == "constant in the sample: 7"
+    assert kinds(column("nothing"), is_whole=False) == "no record of the sample has a value"
+    with pytest.raises(UserError, match="is 7 in every record of the sample; there is nothing to learn"):
+        suggest_label(constant, is_whole=False)
+
+
+@pytest.mark.parametrize("seen", [LABEL, column("text", distinct=2, frequent=(("no", 600), ("yes", 400)))])
+def test_a_label_of_two_values_in_a_sample_may_have_a_third(seen: ColumnProfile) -> None:
+    said = "only a sample was read: if other records hold a third value, this is `kind: class`"
+    assert suggest_label(seen, is_whole=False).comment.endswith(said)
+    assert said not in suggest_label(seen, is_whole=True).comment
