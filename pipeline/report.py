@@ -15,7 +15,8 @@ from hubline.pipeline.load import load
 from hubline.pipeline.paths import Paths
 from hubline.pipeline.result import Result
 from hubline.pipeline.runs import Run, RunInputs
-from hubline.report.contents import PAGE, Recipe, RunReport, StepTime
+from hubline.preprocessing.kinds.timestamp import TimestampFeature
+from hubline.report.contents import PAGE, Recipe, RunReport, StepTime, TimeUnit
 
 
 def write_page(
@@ -57,9 +58,19 @@ def _page(
         approve_command=result.approve_command,
         log=result.log,
         artifacts=result.artifacts,
+        time_units=_time_units(file),
         recipe=_recipe(Run(Path(result.log).parent).inputs, file, path, root, settings),
     )
     return render(report)
+
+
+def _time_units(file: AnyFile) -> dict[str, TimeUnit]:
+    """Of integer columns that timestamp features read; texts and numbers such as 20240531 have a format instead."""
+    return {
+        feature.column or name: feature.unit
+        for name, feature in file.features.items()
+        if isinstance(feature, TimestampFeature) and feature.format is None
+    }
 
 
 def _recipe(

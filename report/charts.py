@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from hubline.artifacts.splits import ALL, SPLITS
-from hubline.report.contents import Column
+from hubline.report.contents import Column, TimeUnit
 from hubline.report.labels.predictions import BoxPredictions, ClassPredictions, PredictionsByClass, ValuePredictions
 
 _COLOURS = (
@@ -190,12 +190,21 @@ OF_PREDICTIONS: dict[str, Callable[[Any, Sequence[int]], go.Figure]] = {
 """Charts of predictions by name. The second argument are the indices of the classes to show."""
 
 
-def column(data: Column) -> go.Figure | None:
-    """Distribution of a column's values by split; None if its statistics don't contain it."""
+def column(data: Column, unit: TimeUnit | None = None) -> go.Figure | None:
+    """Distribution of a column's values by split; None if its statistics don't contain it.
+
+    Args:
+        data: Statistics of the column.
+        unit: Unit of integers that are points in time since 1970.
+    """
     lines = [_density(split.split, split.buckets) for split in data.splits if _width(split.buckets)]
     if lines:
         axis = {"showgrid": False, "showticklabels": False, "rangemode": "tozero"}
-        return figure_of(lines, height=190, yaxis=axis, showlegend=False)
+        across: dict[str, Any] = {"exponentformat": "none", "separatethousands": True}  # for identifiers
+        if unit is not None:
+            across = {"type": "date"}
+            lines = [_with_times(line, unit) for line in lines]
+        return figure_of(lines, height=190, xaxis=across, yaxis=axis, showlegend=False)
     values = list(dict.fromkeys(value for split in data.splits for value, _ in split.top))[:10]
     if not values:
         return None
@@ -215,6 +224,14 @@ def column(data: Column) -> go.Figure | None:
 
 def _width(buckets: Sequence[tuple[float, float, float]]) -> float:
     return buckets[-1][1] - buckets[0][0] if buckets else 0.0
+
+
+def _with_times(line: go.Scatter, unit: TimeUnit) -> go.Scatter:
+    times = [str(np.datetime64(round(place * _MICROSECONDS[unit]), "us")) for place in line.x]
+    return line.update(x=times, hovertemplate="from %{x|%Y-%m-%d %H:%M}")
+
+
+_MICROSECONDS: dict[TimeUnit, int] = {"seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1}
 
 
 def _density(split: str, buckets: Sequence[tuple[float, float, float]]) -> go.Scatter:

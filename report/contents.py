@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from hubline.artifacts.decision import Decision
 from hubline.artifacts.examples import LeftOut
@@ -54,6 +55,9 @@ class Recipe:
     """SHA-256 of the code, the list of data files and each module, by what is meant."""
 
 
+TimeUnit = Literal["seconds", "milliseconds", "microseconds"]
+
+
 @dataclass(frozen=True)
 class RunReport:
     """A run, finished or not."""
@@ -76,6 +80,8 @@ class RunReport:
     """The command that approves the model, if it waits for approval."""
     log: str | None = None
     artifacts: Artifacts = Artifacts()
+    time_units: Mapping[str, TimeUnit] = field(default_factory=dict)
+    """Units of the integer columns that are points in time since 1970."""
     recipe: Recipe | None = None
     """None where a run can't be told from its file, as on Kubeflow."""
 

@@ -2,7 +2,7 @@
 
 import json
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from hubline.preprocessing.palette import colour
 from hubline.report import charts, drawing, tuning
-from hubline.report.contents import Artifacts, Findings, RunReport
+from hubline.report.contents import Artifacts, Findings, RunReport, TimeUnit
 from hubline.report.labels.predictions import ClassCounts, Predictions, PredictionsByClass
 from hubline.trainer.metric_names import lower_is_better
 
@@ -51,7 +51,7 @@ def render_findings(report: RunReport, findings: Findings, scheme: Literal["ligh
     of_classes = findings.predictions if isinstance(findings.predictions, PredictionsByClass) else None
     counts = of_classes.by_class if of_classes else None
     shown = _most_mistaken(counts) if counts else []
-    figures = _figures(findings, shown)
+    figures = _figures(findings, shown, report.time_units)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -108,7 +108,7 @@ def _own_section(predictions: Predictions | None) -> dict[str, tuple[str, object
     return {anchor: (title, True)}
 
 
-def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
+def _figures(findings: Findings, shown: Sequence[int], time_units: Mapping[str, TimeUnit]) -> dict[str, go.Figure]:
     """The charts by their names in the template."""
     figures = {
         f"curve-{metric}": charts.curve(metric, findings.curves)
@@ -122,7 +122,7 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
     columns = {f"column-{number}": column for number, column in enumerate(findings.columns)}
     columns |= {f"drift-{number}": drifted.column for number, drifted in enumerate(findings.drift or ())}
     for place, column in columns.items():
-        if figure := charts.column(column):
+        if figure := charts.column(column, time_units.get(column.name)):
             figures[place] = figure
     return figures
 

@@ -188,11 +188,12 @@ def _figures(column: ColumnStatistics) -> dict[str, float]:
     match column.WhichOneof("stats"):
         case "num_stats":
             numbers = column.num_stats
+            own = int if type_of(column) == "int" else float  # identifiers and codes with all their digits
             return {
-                "min": numbers.min,
+                "min": own(numbers.min),
                 "mean": numbers.mean,
                 "median": numbers.median,
-                "max": numbers.max,
+                "max": own(numbers.max),
                 "std": numbers.std_dev,
                 "zeros": numbers.num_zeros,
             } | ({"NaN": nan_count(column)} if type_of(column) == "float" else {})

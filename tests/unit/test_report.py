@@ -297,6 +297,25 @@ def result(folder: Path, artifacts: Artifacts = Artifacts()) -> Result:  # noqa:
     )
 
 
+@pytest.mark.slow
+def test_points_in_time_have_an_axis_of_dates_and_identifiers_their_digits(tmp_path: Path) -> None:
+    began = [1_750_000_000_000, 1_750_086_400_000, 1_750_172_800_000] * 20
+    columns = {"began": began, "id": [10_000_000 + each % 1000 for each in range(60)]}
+    made = make_statistics.statistics(tmp_path / "made", {"train": [make_statistics.rows(60, **columns)]})
+    features = "features:\n  hour: {kind: timestamp, from: began, part: hour, unit: milliseconds}\n"
+    text = re.sub(r"features:\n.*\n", features, re.sub(r"hubs:\n.*\n", "", PIPELINE))
+    file, _ = load(make_project(tmp_path, text))
+    write_page(result(tmp_path, Artifacts(statistics=made.uri)), file, Path("p.yaml"), None, (), datetime.now())
+    page = (tmp_path / PAGE).read_text()
+    figures = json.loads(re.findall(r'id="figures">(.*?)</script>', page, re.DOTALL)[0])
+    times, numbers = figures["column-0"], figures["column-1"]
+    assert times["layout"]["xaxis"]["type"] == "date"
+    assert times["data"][0]["x"][0] == "2025-06-15T15:06:40.000000"
+    assert times["data"][0]["x"][-1] == "2025-06-17T15:06:40.000000"
+    assert numbers["layout"]["xaxis"]["exponentformat"] == "none" and numbers["data"][0]["x"][0] == 10_000_000
+    assert "10,000,059" in text_of(page)
+
+
 def test_a_page_that_cannot_be_made_fails_no_run(tmp_path: Path, capfd) -> None:
     gone = Artifacts(examples=str(tmp_path / "gone"))
     file, _ = load(make_project(tmp_path))
