@@ -21,8 +21,8 @@ per class for `multilabel`; the number of labelled pixels for `pixels`; the numb
 CANDIDATE, SERVING = "hubline.candidate", "hubline.serving"
 """Names of the two models and of the columns with their predictions. The score of each class, followed by the four
 numbers of the box for `class_and_box`; the score of each class followed by a 0 or 1 per class for whether the model
-predicts it, for `multilabel`; the `confusion` matrix of the image for `pixels`; the number for `regression`, encoded as
-in `LABEL`."""
+predicts it, for `multilabel` and `binary`; the `confusion` matrix of the image for `pixels`; the number for
+`regression`, encoded as in `LABEL`."""
 
 OBJECTS = "hubline.objects"
 """Column with the number of ground-truth objects in the image (`class_and_box` labels only)."""

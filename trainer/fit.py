@@ -24,6 +24,7 @@ from hubline.trainer.nan_trace import cause
 from hubline.trainer.optimizers import keras_rate, optimizer
 from hubline.trainer.penalty import Penalty
 from hubline.trainer.phases import Phase
+from hubline.trainer.task import Task
 from hubline.trainer.team import ChiefsClock
 from hubline.trainer.tensorboard import LearningRate, TensorBoard, profiled_calls
 from hubline.trainer.training_notes import Note
@@ -126,6 +127,15 @@ class Fit:
         """Replaces the weights by their averages, if there are averages."""
         if self._average is not None:
             self._average.apply()
+
+    def decided(self, last: Phase, trained: Parts) -> Task:
+        """The task with decisions that suit the validation split, with a note. Arguments as `judge`."""
+        model = _model_of(last, trained)
+        data = batches(self._job, self._task, self._transform, self._job.validation, "", last, epoch=None)
+        task, text = self._task.decided((target, model(inputs, training=False)) for inputs, target in data)
+        if text is not None:
+            self._note(Note(kind="threshold", text=text))
+        return task
 
     def judge(self, last: Phase, trained: Parts) -> None:
         """Adds notes if the model learned nothing.

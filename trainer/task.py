@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from hubline.core.lazy_import import tf
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from hubline.trainer.inputs import Tensors
 
 LABEL, SCORE, CLASSES, SCORES = "label", "score", "classes", "scores"
-"""Outputs of a classification model: the best class (string [batch]), its probability (float32 [batch]), and the name
+"""Outputs of a classification model: the class that the model
+decides on, by default the one with the highest score (string [batch]), its probability (float32 [batch]), and the name
 (string [batch, classes]) and probability (float32 [batch, classes]) of every class."""
 
 CHOSEN = "chosen"
@@ -69,6 +70,14 @@ class Task(ABC):
     @abstractmethod
     def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Target and raw outputs in the format in which `LabelTraining.keras_metric` compares them."""
+
+    def decided(self, compared: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> tuple[Task, str | None]:
+        """The task with decisions that suit the validation split, and a sentence about them. Default: unchanged.
+
+        Args:
+            compared: Targets and raw outputs of the trained model, in batches, which are computed when they are read.
+        """
+        return self, None
 
     def mixable(self) -> Task:
         """The same task with targets that mixup can mix, float32 [batch] or [batch, n]; metrics use the class with the

@@ -64,6 +64,7 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
         trained = to_export(job, start)
         if is_chief:
             fit.judge(start.phases[-1], trained)
+            start = replace(start, task=fit.decided(start.phases[-1], trained))
             log_end(job)
         for metrics in fit.history:
             for name, value in metrics.items():

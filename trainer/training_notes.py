@@ -25,6 +25,7 @@ class Note(Section):
         "devices",
         "weights",
         "restarted",
+        "threshold",
     ]
     text: str
     epoch: int | None = None

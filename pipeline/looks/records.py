@@ -27,7 +27,7 @@ Fault = Callable[[Column], str | None]
 
 _GREY, _PALETTE = 0, 3
 """Color types of PNGs."""
-_TEXT_LABELS = "texts are for kind: class, or binary without a threshold"
+_TEXT_LABELS = "texts are for kind: class, or binary without `above`"
 _SHOWN = 12
 _SHOWN_LENGTH = 40
 

@@ -13,13 +13,18 @@ from hubline.report.labels.predictions import ClassPredictions, Sample
 from hubline.report.scores import MOST_CLASSES, Batch, Tally, batch_size
 
 
-def summarize(files: EvaluationFiles, samples: int) -> ClassPredictions:
-    """Summarizes predictions, with up to `samples` correct predictions and as many of the worst wrong ones."""
+def summarize(files: EvaluationFiles, samples: int, decided: bool = False) -> ClassPredictions:
+    """Summarizes predictions, with up to `samples` correct predictions and as many of the worst wrong ones.
+
+    Args:
+        files: The evaluation.
+        samples: Limit on the samples.
+        decided: Whether the scores are followed by decisions; otherwise, the highest score is the prediction.
+    """
     classes = files.classes
     found = _Samples(classes, samples)
     tally = Tally(len(classes)) if len(classes) <= MOST_CLASSES else None
-    for batch in _batches(files.predictions, len(classes)):
-        predicted = batch.candidate.argmax(axis=1)
+    for batch, predicted in _batches(files.predictions, len(classes), decided):
         found.take(batch, predicted)
         if tally:
             tally.take(batch, predicted)
@@ -34,19 +39,22 @@ def summarize(files: EvaluationFiles, samples: int) -> ClassPredictions:
     )
 
 
-def _batches(files: Sequence[str], classes: int) -> Iterator[Batch]:
+def _batches(files: Sequence[str], classes: int, decided: bool) -> Iterator[tuple[Batch, np.ndarray]]:
+    """Batches with their predicted classes, int64 [batch]."""
+    width = 2 * classes if decided else classes
     spec = {
         RECORD: tf.io.FixedLenFeature([], tf.int64),
         LABEL: tf.io.FixedLenFeature([], tf.int64),
-        CANDIDATE: tf.io.FixedLenFeature([classes], tf.float32),
+        CANDIDATE: tf.io.FixedLenFeature([width], tf.float32),
         # Zeros mean that no version is in serving.
-        SERVING: tf.io.FixedLenFeature([classes], tf.float32, [0.0] * classes),
+        SERVING: tf.io.FixedLenFeature([width], tf.float32, [0.0] * width),
     }
     for path in files:
         for _, examples in read_batches(path, batch_size(classes)):
             rows = {name: column.numpy() for name, column in tf.io.parse_example(examples, spec).items()}
-            serving = rows[SERVING] if rows[SERVING].any() else None
-            yield Batch(rows[RECORD], rows[LABEL], rows[CANDIDATE], serving)
+            serving = rows[SERVING][:, :classes] if rows[SERVING].any() else None
+            predicted = rows[CANDIDATE][:, width - classes :].argmax(axis=1)
+            yield Batch(rows[RECORD], rows[LABEL], rows[CANDIDATE][:, :classes], serving), predicted
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """The report's summary of predictions for each kind of label, by the kind's name."""
 
 from collections.abc import Callable
+from functools import partial
 
 from hubline.preprocessing.labels.parts import LabelParts
 from hubline.report.labels import class_and_box, classes, multilabel, pixels, regression
@@ -11,7 +12,7 @@ SUMMARIES = LabelParts[Callable[[EvaluationFiles, int], Predictions]](
     "report, in report/labels",
     {
         "class": classes.summarize,
-        "binary": classes.summarize,
+        "binary": partial(classes.summarize, decided=True),
         "multilabel": multilabel.summarize,
         "regression": regression.summarize,
         "class_and_box": class_and_box.summarize,

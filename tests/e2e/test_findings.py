@@ -13,7 +13,7 @@ data: {examples: data, split: {train: 6, validation: 2, test: 2}}
 features:
   x: {kind: numeric, normalize: z_score}
   colour: {kind: categorical, vocabulary: [red, green]}
-label: {from: y, kind: binary, threshold: THRESHOLD}
+label: {from: y, kind: binary, above: ABOVE}
 training: {epochs: 4, optimizer: {learning_rate: 0.1}, devices: {device: cpu, count: 2}}
 serving: {destination: serving}
 """
@@ -26,7 +26,7 @@ def test_one_class_stops_the_run_before_training_and_unknown_words_are_a_warning
         )
         for number in range(400)
     ]
-    path = make_project(tmp_path, FILE.replace("THRESHOLD", "0.5"), records)
+    path = make_project(tmp_path, FILE.replace("ABOVE", "0.5"), records)
 
     def run(*options: str) -> tuple[int, dict, str]:
         command = [*HUBLINE, "run", str(path), "--json", *options]
@@ -44,7 +44,7 @@ def test_one_class_stops_the_run_before_training_and_unknown_words_are_a_warning
     assert (code, said["status"], said["failed_step"]) == (1, "failed", "Trainer")
     assert "records of the training split are of the class 'yes'; there is nothing to distinguish" in said["error"]
     assert not (tmp_path / "serving").exists()
-    path.write_text(FILE.replace("THRESHOLD", "1.5"))
+    path.write_text(FILE.replace("ABOVE", "1.5"))
     code, said, stderr = run("--verbose", "--log-level", "debug")
     assert (code, said["status"]) == (0, "succeeded"), said
     assert "Trainer done in" in stderr and " INFO " in stderr and " DEBUG " in Path(said["log"]).read_text()

@@ -3,18 +3,23 @@
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score
 from typer.testing import CliRunner
 
 from hubline.artifacts.splits import SPLITS
 from hubline.pipeline.cli import app
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.load import load
+from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
+from hubline.trainer.training_notes import FILE as NOTES
+from hubline.trainer.training_notes import Notes
 from tests.support import example_data
 from tests.support.ingestion import columns_in
 from tests.support.siphash import split_of_key
@@ -42,6 +47,35 @@ def offers(count: int) -> pd.DataFrame:
     )
 
 
+def decides_by_its_threshold(model: Any, result: Result) -> None:
+    """Checks that no other threshold is better on the validation split, that the answers follow the
+    threshold, and that the metrics are those of the answers."""
+
+    def asked(split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Truth, scores and answers."""
+        (shard,) = Path(str(result.artifacts.examples), f"Split-{split}").iterdir()
+        records = example_data.read_tfrecord(shard)
+        true = np.array([columns_in(record)["accepted"][0] == 1 for record in records])
+        answers = model.signatures["serving_default"](examples=tf.constant(records))
+        return true, answers["scores"].numpy()[:, 1], answers["label"].numpy() == b"yes"
+
+    true, scores, decided = asked("validation")
+    best = max(balanced_accuracy_score(true, scores >= cut) for cut in (*scores, 2.0))
+    assert balanced_accuracy_score(true, decided) == pytest.approx(best)
+    assert scores[decided].min() > scores[~decided].max()
+    notes = Notes.model_validate_json(Path(str(result.artifacts.model_run), NOTES).read_text()).notes
+    (said,) = [note.text for note in notes if note.kind == "threshold"]
+    threshold = float(said.split("from a score of ")[1].split(",")[0])
+    assert (
+        scores[decided].min() > threshold > scores[~decided].max()
+        and f"macro_recall on the validation split: {best:.4f}" in said
+    )
+    true, _, decided = asked("test")
+    expected = {"accuracy": accuracy_score, "precision": precision_score, "f1": f1_score}
+    for metric, score in expected.items():
+        assert result.metrics[metric] == pytest.approx(score(true, decided))
+
+
 def test_a_messy_table_becomes_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     offers(600).to_csv("offers.csv", index=False)
@@ -65,7 +99,8 @@ def test_a_messy_table_becomes_a_model(tmp_path: Path, monkeypatch: pytest.Monke
     assert again.exit_code and "pass --overwrite" in str(again.exception)
 
     path = tmp_path / "pipeline.yaml"
-    path.write_text(path.read_text().replace("epochs: 200", "epochs: 20"))
+    text = path.read_text().replace("epochs: 200", "epochs: 20").replace("[accuracy, ", "[accuracy, precision, f1, ")
+    path.write_text(text.replace("kind: binary}", "kind: binary, threshold: {maximize: macro_recall}}"))
     file, _ = load(path)
     assert isinstance(file, PipelineFile) and file.serving.destination.endswith(f"/serving/{file.name}")
     result, code = run(path, None, quiet=True)
@@ -76,7 +111,9 @@ def test_a_messy_table_becomes_a_model(tmp_path: Path, monkeypatch: pytest.Monke
         customers = {columns_in(record)["customer"][0] for record in example_data.read_tfrecord(shard)}
         assert {split_of_key(customer, 8, 1, 1) for customer in customers} == {split}
 
-    answer = tf.saved_model.load(result.pushed_model).signatures["predict"]
+    model = tf.saved_model.load(result.pushed_model)
+    decides_by_its_threshold(model, result)
+    answer = model.signatures["predict"]
     common = {"rate": [0.05] * 3, "sold": [1_706_700_000] * 3, "postcode": [b"01067"] * 3, "rooms": [3, 3, -(2**63)]}
     given = {"price": [300.0, 1800.0, 300.0], "member": [1, 1, 0], **common}
     dtypes = {name: spec.dtype for name, spec in answer.structured_input_signature[1].items()}

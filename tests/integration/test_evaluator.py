@@ -386,16 +386,26 @@ def test_a_binary_label_has_the_precision_recall_and_f1_of_its_second_class(tmp_
     ]
     write_test_split(tmp_path, records)
     save_oracle(tmp_path / "good" / "Format-Serving", ["no", "yes"], "good")
+    save_oracle(tmp_path / "eager" / "Format-Serving", ["no", "yes"], "good", threshold=0.35)
     (tmp_path / "schema").mkdir()
     (tmp_path / "schema" / "schema.pbtxt").write_text(
         'feature {name: "ratio" type: FLOAT presence {min_fraction: 1} shape {dim {size: 1}}}'
     )
-    label = BinaryLabel.model_validate({"kind": "binary", "from": "ratio", "threshold": 0.7})
+    label = BinaryLabel.model_validate({"kind": "binary", "from": "ratio", "above": 0.7})
     names = reference_metrics.names_of("binary", ["no", "yes"])
-    decision = evaluate(tmp_path, tmp_path, "good", None, slices=[["hour"]], label=label, metrics=names)
+    decision = evaluate(tmp_path, tmp_path, "eager", "good", slices=[["hour"]], label=label, metrics=names)
+    eager = (yes >= 0.35).astype(int)
+    assert 0 < (eager != scores.argmax(axis=1)).sum() < 50
     for found in decision.slices:
         rows = slices == int(found.slice.removeprefix("hour=")) if found.slice != OVERALL else slices >= 0
-        expected = reference_metrics.of_one_class(true[rows].astype(int), scores[rows], ["no", "yes"], positive=1)
+        of = true[rows].astype(int), scores[rows], ["no", "yes"]
+        expected = reference_metrics.of_one_class(*of, positive=1, predicted=eager[rows])
         assert reference_metrics.numbers(found.metrics) == pytest.approx(expected, rel=1e-5, nan_ok=True)
+        assert found.serving_metrics is not None
+        expected = reference_metrics.of_one_class(*of, positive=1)
+        assert reference_metrics.numbers(found.serving_metrics) == pytest.approx(expected, rel=1e-5, nan_ok=True)
         assert np.isnan(expected["precision"]) == (found.slice == "hour=7")
+    points = {name: estimate for name, estimate in decision.metrics.items()}
+    of = true.astype(int), scores, ["no", "yes"]
+    assert points == pytest.approx(reference_metrics.of_one_class(*of, positive=1, predicted=eager), rel=1e-5)
     assert {found.slice for found in decision.slices} == {OVERALL, "hour=0", "hour=1", "hour=7"}

@@ -36,8 +36,10 @@ def artifact(kind, folder: Path):
 class Oracle(tf.Module):
     """An exported model that reads its prediction from a column of the record."""
 
-    def __init__(self, classes: Sequence[str], column: str) -> None:
+    def __init__(self, classes: Sequence[str], column: str, threshold: float | None = None) -> None:
+        """With a threshold, the model decides on the second class from that score on, in an output `label`."""
         super().__init__()
+        self._threshold = threshold
         self._classes = tf.constant(list(classes))
         self._column = column
         self._count = len(classes)
@@ -46,11 +48,16 @@ class Oracle(tf.Module):
     def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = {self._column: tf.io.FixedLenFeature([self._count], tf.float32)}
         scores = tf.io.parse_example(examples, spec)[self._column]
-        return {"scores": scores, "classes": tf.tile(self._classes[tf.newaxis], [tf.shape(scores)[0], 1])}
+        answer = {"scores": scores, "classes": tf.tile(self._classes[tf.newaxis], [tf.shape(scores)[0], 1])}
+        if self._threshold is None:
+            return answer
+        return answer | {"label": tf.where(scores[:, 1] >= self._threshold, self._classes[1], self._classes[0])}
 
 
-def save_oracle(path: Path, classes: Sequence[str], column: str, recipe: str | None = None) -> Path:
-    oracle = Oracle(classes, column)
+def save_oracle(
+    path: Path, classes: Sequence[str], column: str, recipe: str | None = None, threshold: float | None = None
+) -> Path:
+    oracle = Oracle(classes, column, threshold)
     tf.saved_model.save(oracle, str(path), signatures={"serving_default": oracle.serve})
     if recipe:
         save_oracle(path / HEAD, classes, "vector")

@@ -44,6 +44,7 @@ def of_one_class(
     *ks: int,
     positive: int | None = None,
     weights: np.ndarray | None = None,
+    predicted: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Metrics of labels with one class per record.
 
@@ -54,9 +55,10 @@ def of_one_class(
         ks: The k of each top-k accuracy.
         positive: The class that `precision`, `recall`, `f1` and `pr_auc` are about.
         weights: Weights of the records.
+        predicted: Indices of the predicted classes, [records]; by default those with the highest score.
     """
     every = np.arange(len(classes))
-    best = scores.argmax(axis=1)
+    best = scores.argmax(axis=1) if predicted is None else predicted
     found = _of_sets(true[:, np.newaxis] == every, best[:, np.newaxis] == every, scores, classes, weights)
     found["accuracy"] = accuracy_score(true, best, sample_weight=weights)
     found["cross_entropy"] = log_loss(true, scores.astype(np.float64), labels=every, sample_weight=weights)

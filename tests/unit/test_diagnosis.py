@@ -114,7 +114,7 @@ def test_what_is_found_is_said_once_with_its_share_and_what_would_be_right(count
     ("label", "says", "stops"),
     [
         (
-            {"kind": "binary", "from": "y", "threshold": 0.5},
+            {"kind": "binary", "from": "y", "above": 0.5},
             "label: all 60 records of the training split are of the class 'yes'; there is nothing to distinguish",
             True,
         ),

@@ -243,7 +243,7 @@ def test_floats_are_calculated_as_by_numpy_in_float64(whole: int, short: float, 
 def test_a_float_is_what_it_was_written_as(written: float) -> None:
     assert held(f"x == {written}", x=[written]) == [True]
     assert held(f"{written} < x", x=[written]) == [False]
-    label = BinaryLabel.model_validate({"kind": "binary", "from": "x", "threshold": written})
+    label = BinaryLabel.model_validate({"kind": "binary", "from": "x", "above": written})
     values = tf.sparse.from_dense(tf.constant([[written], [float(np.nextafter(np.float32(written), np.float32(1e9)))]]))
     assert label.index(lambda name: values).numpy().tolist() == [0, 1]
     features = features_of(x={"kind": "bucketized", "boundaries": [written]})
@@ -254,7 +254,7 @@ def test_a_float_is_what_it_was_written_as(written: float) -> None:
 @given(WHOLE, WHOLE | st.floats(-1e15, 1e15, allow_subnormal=False))  # TensorFlow takes those for 0
 @unhurried
 def test_a_threshold_on_whole_numbers_is_exact(number: int, threshold: int | float) -> None:
-    label = BinaryLabel.model_validate({"kind": "binary", "from": "t", "threshold": threshold})
+    label = BinaryLabel.model_validate({"kind": "binary", "from": "t", "above": threshold})
     assert BinaryLabel.model_validate_json(label.to_property()) == label
     for each in (number, int(threshold) - 1, int(threshold), int(threshold) + 1):
         values = tf.SparseTensor([[0, 0]], column([each]), [1, 1])

@@ -176,19 +176,19 @@ def as_optional(values: Sequence) -> tf.SparseTensor:
 
 @pytest.mark.parametrize("form", [as_column, as_optional])
 @pytest.mark.parametrize(
-    ("values", "threshold", "expected"),
+    ("values", "above", "expected"),
     [
         ([0, 1, 1, 0], {}, [0, 1, 1, 0]),
         ([0.0, 0.5, 0.51, -3.0], {}, [0, 0, 1, 0]),  # at the threshold is not above it
-        ([9, 10, 11, -5], {"threshold": 10}, [0, 0, 1, 0]),
-        ([-2.0, -1.0, 0.0, 2.0], {"threshold": -1.5}, [0, 1, 1, 1]),
-        ([-2.0, -1.0, 0.0, 2.0], {"threshold": 0}, [0, 0, 0, 1]),
+        ([9, 10, 11, -5], {"above": 10}, [0, 0, 1, 0]),
+        ([-2.0, -1.0, 0.0, 2.0], {"above": -1.5}, [0, 1, 1, 1]),
+        ([-2.0, -1.0, 0.0, 2.0], {"above": 0}, [0, 0, 0, 1]),
     ],
 )
-def test_a_number_above_the_threshold_is_of_the_second_class(
-    form: Callable, values: list, threshold: dict, expected: list[int]
+def test_a_number_above_the_cut_is_of_the_second_class(
+    form: Callable, values: list, above: dict, expected: list[int]
 ) -> None:
-    label = label_of(kind="binary", **{"from": "x"}, **threshold)
+    label = label_of(kind="binary", **{"from": "x"}, **above)
     read = reading({"x": form(values)})
     assert label.columns == ("x",) and label.are_known
     assert label.index(read).numpy().tolist() == expected
@@ -220,7 +220,7 @@ def test_a_comparison_tells_the_classes_apart(form: Callable) -> None:
     "described",
     [
         {"kind": "binary", "from": "x"},
-        {"kind": "binary", "from": "x", "threshold": 3, "classes": ["a", "b"]},
+        {"kind": "binary", "from": "x", "above": 3, "classes": ["a", "b"]},
         {"kind": "binary", "where": "a > 2 * b"},
         {"kind": "class", "from": "x"},
         {"kind": "class", "from": "x", "classes": ["a", "b"]},

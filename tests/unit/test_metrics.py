@@ -19,6 +19,7 @@ from hubline.trainer.callbacks import EarlyStopping
 from hubline.trainer.checkpoints import PhaseState
 from hubline.trainer.config.training import EarlyStopping as Selection
 from hubline.trainer.config.training import Training
+from hubline.trainer.labels.binary import TwoClasses
 from hubline.trainer.labels.class_and_box import ClassAndBox
 from hubline.trainer.labels.classes import Classes
 from hubline.trainer.labels.multilabel import Multilabel
@@ -53,7 +54,8 @@ BOXES = box_label(RNG, COUNT)
 CASES: dict[str, tuple[Task, np.ndarray, np.ndarray]] = {
     "class": (Classes(NAMES), INDEX, LOGITS),
     "mixed": (Classes(NAMES).mixable(), np.float32(np.eye(5)[INDEX] * 0.6 + np.eye(5)[(INDEX + 1) % 5] * 0.4), LOGITS),
-    "binary": (Classes(NAMES[:2]), INDEX % 2, LOGITS[:, :2]),
+    "binary": (TwoClasses(NAMES[:2]), INDEX % 2, LOGITS[:, :2]),
+    "decided": (TwoClasses(NAMES[:2], 0.3), INDEX % 2, LOGITS[:, :2]),
     "multilabel": (Multilabel(NAMES, 0.3), np.float32(SETS), LOGITS),
     "class_and_box": (
         ClassAndBox(NAMES, LossWeights(), "photo"),
@@ -62,15 +64,18 @@ CASES: dict[str, tuple[Task, np.ndarray, np.ndarray]] = {
     ),
 }
 """Task, targets and raw outputs."""
+KINDS = {"mixed": "class", "decided": "binary"}
+"""The kind of label of a case, where its name is another."""
 
 
 def expected(case: str, weights: np.ndarray | None) -> dict[str, float]:
     if case == "multilabel":
         scores = tf.sigmoid(LOGITS).numpy()
         return reference.of_several_classes(SETS, scores, scores >= np.float32(0.3), NAMES, weights)
-    if case == "binary":
+    if case in ("binary", "decided"):
         scores = softmax(LOGITS[:, :2])
-        return reference.of_one_class(INDEX % 2, scores, NAMES[:2], positive=1, weights=weights)
+        predicted = (scores[:, 1] >= 0.3).astype(int) if case == "decided" else None
+        return reference.of_one_class(INDEX % 2, scores, NAMES[:2], positive=1, weights=weights, predicted=predicted)
     return reference.of_one_class(INDEX, softmax(LOGITS), NAMES, 1, 2, 4, weights=weights)
 
 
@@ -83,11 +88,11 @@ def values(metrics: Sequence[tf.keras.metrics.Metric]) -> dict[str, float]:
 @pytest.mark.parametrize("case", list(CASES))
 def test_every_metric_of_classes_is_that_of_scikit_learn(case: str, weighted: bool) -> None:
     task, target, outputs = CASES[case]
-    kind = "class" if case == "mixed" else case
+    kind = KINDS.get(case, case)
     weights = WEIGHTS if weighted else None
     names = [
         name
-        for name in reference.names_of(kind, task.class_names, *([] if case in ("binary", "multilabel") else [1, 2, 4]))
+        for name in reference.names_of(kind, task.class_names, *([] if kind in ("binary", "multilabel") else [1, 2, 4]))
         if "iou" not in name
     ]
     metrics = metrics_of(kind, task, names)
@@ -97,7 +102,7 @@ def test_every_metric_of_classes_is_that_of_scikit_learn(case: str, weighted: bo
     known = expected(case, weights)
     assert values(metrics) == pytest.approx({name: known[name] for name in names}, rel=1e-5, nan_ok=True)
     undefined = {name for name, value in known.items() if math.isnan(value)}
-    assert case == "binary" or {"recall(never seen)", "f1(never seen)", "pr_auc(never seen)"} <= undefined
+    assert kind == "binary" or {"recall(never seen)", "f1(never seen)", "pr_auc(never seen)"} <= undefined
     for metric in metrics:
         metric.reset_state()
     assert all(math.isnan(value) or value == 0 for value in values(metrics).values())
@@ -108,7 +113,7 @@ def test_every_metric_of_classes_is_that_of_scikit_learn(case: str, weighted: bo
 def test_results_of_parts_add_up_after_a_round_trip_through_the_configuration(case: str) -> None:
     """TFMA creates metrics from their configuration, and adds up their states."""
     task, target, outputs = CASES[case]
-    kind = "class" if case == "mixed" else case
+    kind = KINDS.get(case, case)
     create = TRAINING.of(kind).keras_metric
     for name in reference.names_of(kind, task.class_names[:1], 1):
         metric = create(MetricName.parse(name), task.class_names, 0.0)

@@ -198,9 +198,9 @@ def test_the_file_before_the_edits_is_good(folder: Path) -> None:
         ("kind: class\n  from: tip\n  classes: [no, yes]", "kind: binary\n  from: tip\n  classes: [no, yse]", f"13: "
          f"label.from: {LABEL} 'tip' of record 1 (counted from 0) is 'yes', none of the classes; did you mean 'yse'? "
          "known here: no, yse"),
-        ("kind: class\n  from: tip\n  classes: [no, yes]", "kind: binary\n  from: tip\n  threshold: 3", f"13: "
+        ("kind: class\n  from: tip\n  classes: [no, yes]", "kind: binary\n  from: tip\n  above: 3", f"13: "
          f"label.from: {LABEL} 'tip' of the first record is the text 'no'; it must be a number; texts are for kind: "
-         "class, or binary without a threshold"),
+         "class, or binary without `above`"),
         ("from: tip\n", "from: tips\n", f"13: label.from: {LABEL} 'tips' of the first record is the float 0; a class "
          "is an integer or a string, kind: regression a number"),
         ("from: tip\n", "from: hour\n", f"13: label.from: {LABEL} 'hour' of record 2 (counted from 0) is 2; integers "

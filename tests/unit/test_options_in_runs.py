@@ -34,8 +34,12 @@ EDITED = {
         "Training": {"cache_views"},
     },
     "tests/e2e/test_options_of_training.py": {"Training": {"workers"}},
-    "tests/e2e/test_tables.py": {"HashSplit": {"group"}},
-    "tests/e2e/test_findings.py": {"BinaryLabel": {"threshold"}, "Devices": {"device", "count"}},
+    "tests/e2e/test_tables.py": {
+        "HashSplit": {"group"},
+        "BinaryLabel": {"threshold"},
+        "Maximize": {"maximize"},
+    },
+    "tests/e2e/test_findings.py": {"BinaryLabel": {"above"}, "Devices": {"device", "count"}},
 }
 """Options that a test inserts into the text of a file before the run, by test and type."""
 

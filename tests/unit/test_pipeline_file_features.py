@@ -233,7 +233,7 @@ def test_every_feature_has_a_use_and_every_use_its_feature(tmp_path: Path, descr
     [
         ("{kind: binary}", "label", "set either `from`, a column of class names or numbers, or `where`"),
         ("{kind: binary, from: a, where: a > b}", "label", "set either `from`"),
-        ("{kind: binary, where: a > b, threshold: 2}", "label", "threshold requires `from`"),
+        ("{kind: binary, where: a > b, above: 2}", "label", "above requires `from`"),
         ("{kind: binary, from: a, classes: [x, x]}", "label", "the two classes must have different names"),
         ("{kind: binary, where: a + b}", "label.where", "'a + b' is not one comparison, such as tips > 0.2 * fare"),
         ("{kind: binari, from: a}", "label.kind", "did you mean 'binary'?"),

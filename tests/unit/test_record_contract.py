@@ -262,7 +262,7 @@ def test_the_contract_of_a_label_is_what_it_is_made_from(tmp_path: Path) -> None
     assert contract_of(features, compared) == Contract(images=("a", "b"), numbers=("tips", "fare"))
     of_one = labels.validate_python({"kind": "binary", "from": "clicked"})
     assert contract_of({}, of_one) == Contract(images=(), numbers=("clicked",), classes=("no", "yes"))
-    cut = labels.validate_python({"kind": "binary", "from": "clicked", "threshold": 3})
+    cut = labels.validate_python({"kind": "binary", "from": "clicked", "above": 3})
     assert contract_of({}, cut) == Contract(images=(), numbers=("clicked",))
     named = labels.validate_python({"kind": "class", "from": "label", "classes": ["x", "y"]})
     assert contract_of(features, named) == Contract(images=("a", "b"), label="label", classes=("x", "y"))

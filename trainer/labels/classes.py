@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,6 @@ BY_CLASS = ("precision(<class>)", "recall(<class>)", "f1(<class>)", "auc(<class>
 class Classes(Task):
     """Predicts one of several classes."""
 
-    is_one_hot = False
-    """Whether targets are shares of the classes rather than an index."""
-
     def __init__(self, names: Sequence[str]) -> None:
         """Args:
             names: Class names, by index.
@@ -41,9 +39,14 @@ class Classes(Task):
         """
         if len(names) < 2:
             raise DataError(f"the training split has one class only, '{names[0]}'; there is nothing to distinguish")
+        self.is_one_hot = False
+        """Whether targets are shares of the classes rather than an index."""
         self.outputs = len(names)
         self.class_names = tuple(names)
         self._names = tf.constant(list(names))
+
+    def target(self, label: Values) -> tf.Tensor:
+        return tf.one_hot(label, self.outputs) if self.is_one_hot else label
 
     def loss(self, config: AnyLoss | None = None) -> tf.keras.losses.Loss:
         from hubline.trainer.losses import of_classes
@@ -55,26 +58,22 @@ class Classes(Task):
         return target if self.is_one_hot else tf.one_hot(tf.reshape(target, [-1]), self.outputs)
 
     def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return target, tf.nn.softmax(outputs)
+        """Of a one-hot target, the class with the largest share counts."""
+        return (tf.argmax(target, axis=1) if self.is_one_hot else target), self.predictions(tf.nn.softmax(outputs))
+
+    def predictions(self, scores: tf.Tensor) -> tf.Tensor:
+        """Predictions as `class_columns` has them, from the scores, float32 [batch, classes]."""
+        return scores
 
     def mixable(self) -> Task:
         """The task with one-hot targets."""
-        return _MixableClasses(self.class_names)
+        mixable = copy.copy(self)
+        mixable.is_one_hot = True
+        return mixable
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`LABEL`, `SCORE`, `CLASSES` and `SCORES`."""
         return class_outputs(self._names, outputs)
-
-
-class _MixableClasses(Classes):
-    is_one_hot = True
-
-    def target(self, label: Values) -> tf.Tensor:
-        return tf.one_hot(label, self.outputs)
-
-    def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The class with the largest share counts."""
-        return super().comparable(tf.argmax(target, axis=1), outputs)
 
 
 def class_outputs(names: tf.Tensor, logits: tf.Tensor) -> Tensors:

@@ -16,18 +16,19 @@ def of_one_class(metric: MetricName, classes: Sequence[str], positive: int | Non
     Args:
         metric: Its name.
         classes: Class names.
-        positive: For two classes, the index of the one that `precision`, `recall`, `f1` and `pr_auc` are about. With
-            None, `pr_auc` is averaged over the classes.
+        positive: For two classes whose predictions have decisions, the index of the one that `precision`, `recall`,
+            `f1` and `pr_auc` are about. With None, `pr_auc` is averaged over the classes.
     """
+    decided = positive is not None
     if metric.family == "accuracy":
-        return ClassAccuracy(metric.text, len(classes))
+        return ClassAccuracy(metric.text, len(classes), decided=decided)
     if metric.family == "cross_entropy":
         return ClassCrossEntropy(metric.text, len(classes))
     if metric.family == TOP:
         assert metric.k is not None
         return TopAccuracy(metric.text, metric.k, len(classes))
     of_positive = positive if metric.family in ("precision", "recall", "f1", "pr_auc") else None
-    return _of_each_class(metric, classes, several=False, of=of_positive)
+    return _of_each_class(metric, classes, several=False, decided=decided, of=of_positive)
 
 
 def of_several_classes(metric: MetricName, classes: Sequence[str]) -> tf.keras.metrics.Metric:
@@ -39,17 +40,17 @@ def of_several_classes(metric: MetricName, classes: Sequence[str]) -> tf.keras.m
             return SubsetAccuracy(metric.text, len(classes))
         case "binary_accuracy":
             return MeanClassAccuracy(metric.text, len(classes))
-    return _of_each_class(metric, classes, several=True)
+    return _of_each_class(metric, classes, several=True, decided=True)
 
 
 def _of_each_class(
-    metric: MetricName, classes: Sequence[str], several: bool, of: int | None = None
+    metric: MetricName, classes: Sequence[str], several: bool, decided: bool, of: int | None = None
 ) -> tf.keras.metrics.Metric:
     """A metric that is computed class by class; `of` is the only class that counts."""
     count, of = len(classes), of if metric.of is None else metric.index(classes)
     if metric.score in ("auc", "pr_auc"):
         return AreaUnderCurve(count, several, "PR" if metric.score == "pr_auc" else "ROC", of, metric.text)
-    return ConfusionScore(metric.text, metric.score, count, several, metric.is_macro, of)
+    return ConfusionScore(metric.text, metric.score, count, several, metric.is_macro, of, decided)
 
 
 class ConfusionScore(tf.keras.metrics.Metric):
@@ -67,6 +68,7 @@ class ConfusionScore(tf.keras.metrics.Metric):
         several: bool = False,
         macro: bool = False,
         of: int | None = None,
+        decided: bool = False,
         dtype: str = "float64",
     ) -> None:
         """Args:
@@ -76,9 +78,11 @@ class ConfusionScore(tf.keras.metrics.Metric):
         several: Whether a record can have several classes.
         macro: Whether to average the scores of the classes, rather than to add up their counts.
         of: Index of the only class to count; None for all.
+        decided: Whether the predictions have decisions.
         dtype: Of the counts.
         """
         super().__init__(name=name, dtype=dtype)
+        self._decided = decided
         self._score, self._classes, self._several, self._macro, self._of = score, classes, several, macro, of
         self._hits, self._false, self._missed = (
             self.add_weight(name, shape=[classes], initializer="zeros") for name in ("hits", "false", "missed")
@@ -86,7 +90,7 @@ class ConfusionScore(tf.keras.metrics.Metric):
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
         true = membership(y_true, self._classes, self._several)
-        predicted = decisions(y_pred, self._classes, self._several)
+        predicted = decisions(y_pred, self._classes, self._decided)
         weights = 1.0 if sample_weight is None else tf.cast(tf.reshape(sample_weight, [-1, 1]), self.dtype)
         for counted, which in (
             (self._hits, true & predicted),
@@ -119,6 +123,7 @@ class ConfusionScore(tf.keras.metrics.Metric):
             "several": self._several,
             "macro": self._macro,
             "of": self._of,
+            "decided": self._decided,
             "dtype": self.dtype,
         }
 
@@ -140,11 +145,20 @@ class _MeanOfClasses(tf.keras.metrics.Mean):
 
 
 class ClassAccuracy(_MeanOfClasses):
-    """Fraction of records whose class has the highest score."""
+    """Fraction of records whose class is predicted."""
+
+    def __init__(self, name: str, classes: int, dtype: str = "float64", decided: bool = False) -> None:
+        """`decided` is whether the predictions have decisions; otherwise, the highest score is the prediction."""
+        super().__init__(name, classes, dtype)
+        self._decided = decided
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        best = tf.argmax(y_pred[:, : self._classes], axis=1, output_type=tf.int32)
-        super().update_state(best == indices(y_true), sample_weight)
+        predicted = decisions(y_pred, self._classes, self._decided)
+        right = tf.reduce_any(predicted & membership(y_true, self._classes, several=False), axis=1)
+        super().update_state(right, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "decided": self._decided}
 
 
 class ClassCrossEntropy(_MeanOfClasses):
@@ -186,7 +200,7 @@ class MeanClassAccuracy(_MeanOfClasses):
 
 
 def _is_right(y_true: tf.Tensor, y_pred: tf.Tensor, classes: int) -> tf.Tensor:
-    return membership(y_true, classes, several=True) == decisions(y_pred, classes, several=True)
+    return membership(y_true, classes, several=True) == decisions(y_pred, classes, decided=True)
 
 
 class MeanBinaryCrossEntropy(tf.keras.metrics.BinaryCrossentropy):

@@ -122,15 +122,17 @@ def sums(metric: MetricName, predicted: PredictionsMetadata, positive: int | Non
     """A metric for one class as a function of sums; None for areas under curves.
 
     Labels begin with the class index, predictions with the scores. `positive` is the index of the class that
-    `precision`, `recall` and `f1` are about.
+    `precision`, `recall` and `f1` are about; its predictions go on with decisions.
     """
     classes, k = len(predicted.classes), metric.k
 
     def index(true: np.ndarray) -> np.ndarray:
         return true[:, 0].astype(np.int64)
 
-    def best(predictions: np.ndarray) -> np.ndarray:
-        return predictions[:, :classes].argmax(axis=1)
+    def decisions(predictions: np.ndarray) -> np.ndarray:
+        if positive is not None:
+            return predictions[:, classes:] > 0.5
+        return predictions[:, :classes].argmax(axis=1)[:, np.newaxis] == np.arange(classes)
 
     def own(true: np.ndarray, scores: np.ndarray) -> np.ndarray:
         return np.take_along_axis(scores, index(true)[:, np.newaxis], axis=1)
@@ -144,14 +146,16 @@ def sums(metric: MetricName, predicted: PredictionsMetadata, positive: int | Non
         return np.log(scores.sum(axis=1)) - np.log(own(true, scores)[:, 0])
 
     def classify(true: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        every = np.arange(classes)
-        return index(true)[:, np.newaxis] == every, best(predictions)[:, np.newaxis] == every
+        return is_of_class(true, classes), decisions(predictions)
+
+    def right(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        return np.logical_and(*classify(true, predictions)).any(axis=1)
 
     if k is not None:
         return mean(in_top)
     match metric.family:
         case "accuracy":
-            return mean(lambda true, predictions: best(predictions) == index(true))
+            return mean(right)
         case "cross_entropy":
             return mean(loss)
     of = positive if metric.family in _OF_POSITIVE else metric.index(predicted.classes)

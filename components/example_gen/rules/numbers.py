@@ -9,7 +9,7 @@ from hubline.components.example_gen.records import count_fault, value_type, valu
 from hubline.components.example_gen.rules.classes import name_in
 from hubline.components.example_gen.rules.rule import Condition, Rule, all_hold, broken, single
 
-_RIGHT = "it must be a number; texts are for kind: class, or binary without a threshold"
+_RIGHT = "it must be a number; texts are for kind: class, or binary without `above`"
 
 
 @dataclass(frozen=True)
