@@ -25,6 +25,7 @@ _MAKING = ".making"
 ABANDONED_AFTER = timedelta(days=7)
 """On a shared cache, an attempt is taken for dead if nothing has been written to it for so long. In a store, an attempt
 has files only while they are uploaded; on a disk, the files of a live one grow."""
+_END_OF_TIME = 2**63
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -123,7 +124,8 @@ class ShardCache:
             idle_for: Time without a sign of life, by the clock of the disk or store, after which an attempt is taken
                 for dead. Zero only if nobody can be making an entry.
         """
-        before = self._now() - idle_for // timedelta(microseconds=1) * 1000
+        # If nobody can be making an entry, times don't count: they are in the future if the clock was set back.
+        before = self._now() - idle_for // timedelta(microseconds=1) * 1000 if idle_for else _END_OF_TIME
         for name, started in storage.stats_below(f"{self._folder}/{_MAKING}").items():
             key, _, attempt = name.rpartition(".")
             written = storage.stats_below(f"{self._folder}/{key}/{attempt}") if key else {}

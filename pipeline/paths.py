@@ -58,10 +58,17 @@ class Paths:
         """Holds a lock against other runs; the system releases it when the process ends in any way.
 
         Raises:
-            UserError: if another run holds the lock.
+            UserError: if another run holds the lock, or the folder can't be written.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("w") as lock:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            opened = (self.root / "lock").open("w")
+        except OSError as error:
+            raise UserError(
+                f"{self.root}: a run's files can't be written here: {error.strerror}; make the folder writable, or "
+                "name another with --root"
+            ) from error
+        with opened as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -31,7 +31,7 @@ from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result, Status, Step
 from hubline.pipeline.result_display import example_inputs, show_faults, show_result
 from hubline.pipeline.rules.beam import root_fault
-from hubline.pipeline.runs import NAME_FORMAT, keep_inputs
+from hubline.pipeline.runs import keep_inputs, new_folder
 from hubline.pipeline.snapshot import check, pin
 from hubline.pipeline.terminal import console_on
 from hubline.pipeline.unchanged import code_digest, earlier_result, keep, run_key
@@ -90,7 +90,7 @@ def _run_file(
     if fault := root_fault(file.beam, str(places.root)):
         raise PipelineFileError([source.diagnostic(("beam",), fault)])
     began = datetime.now()
-    folder = places.runs / began.strftime(NAME_FORMAT)
+    folder = new_folder(places.runs, began)
     log = folder / "run.log"
     with places.exclusively(), into_log(log, verbosity.level) as (stdout, stderr):
         prepare(places, fresh_metadata)

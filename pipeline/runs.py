@@ -1,9 +1,10 @@
 """The runs of a pipeline on this machine: their results, and what they were run with."""
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ from hubline.pipeline.result import Result
 
 NAME_FORMAT = "%Y%m%d-%H%M%S-%f"
 """Format of a run's name: the time at which it began."""
+_ANY = "*-*-*"
+_NAME = re.compile(r"\d{8}-\d{6}-\d{6}")
 
 _INPUTS, _RESULT = "inputs.json", "report/report.json"
 
@@ -85,6 +88,18 @@ class Run:
         return "unreadable" if (self.folder / _RESULT).exists() else "unfinished"
 
 
+def new_folder(runs: Path, began: datetime) -> Path:
+    """The folder of a new run, whose name is greater than those of all earlier runs.
+
+    Names are in local time, which goes back every autumn, and by whatever the clock was set.
+    """
+    name = began.strftime(NAME_FORMAT)
+    newest = max((folder.name for folder in runs.glob(_ANY) if _NAME.fullmatch(folder.name)), default="")
+    if name > newest:
+        return runs / name
+    return runs / (Run(runs / newest).began + timedelta(microseconds=1)).strftime(NAME_FORMAT)
+
+
 def keep_inputs(folder: Path, file: AnyFile, pins: AnyPins, code: str) -> None:
     """Records what a run is run with, and keeps the list of its data files for its steps and for comparisons.
 
@@ -116,7 +131,7 @@ def runs_of(path: Path, root: Path | None) -> list[Run]:
         UserError: if the file has errors.
     """
     file, _ = load(path)
-    return [Run(folder) for folder in sorted(Paths.of(path, file.name, root).runs.glob("*-*-*"))]
+    return [Run(folder) for folder in sorted(Paths.of(path, file.name, root).runs.glob(_ANY))]
 
 
 def run_named(runs: list[Run], name: str) -> Run:
@@ -174,7 +189,7 @@ def _with_files(pins: Mapping[str, Any], lists: str) -> Mapping[str, Any]:
 
 def _lists_of_runs(runs: Path) -> set[str]:
     """Digests of the lists of data files of all runs."""
-    inputs = (Run(folder).inputs for folder in runs.glob("*-*-*"))
+    inputs = (Run(folder).inputs for folder in runs.glob(_ANY))
     return {str(each.pins.get("files")) for each in inputs if each}
 
 

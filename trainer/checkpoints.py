@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import math
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ NAME = "checkpoint"
 """Prefix of a checkpoint's files in its folder."""
 
 _INDEX = "checkpoints.json"
+_FOLDERS = 2**52  # workers tell each other the name as a float64
 _TOLD = ("history", "total_steps", "step", "finished")
 
 
@@ -99,7 +101,7 @@ class Saved(Section):
     """A complete checkpoint."""
 
     folder: str
-    """Its folder, within that of the phase's checkpoints."""
+    """Its folder, within that of the phase's checkpoints: a random positive integer."""
     step: int
     """Steps of the whole training before it."""
 
@@ -154,8 +156,8 @@ class Checkpoint:
             storage.remove_tree(f"{self._scratch}/unused")
             return
         before, step = saved_in(self._folder), self._state.total_steps
-        new = Saved(folder=str(max((int(one.folder) for one in before), default=0) + 1), step=step)
-        storage.remove_tree(f"{self._folder}/{new.folder}")
+        # Another run of the same training, in another pod, may save at this moment, so the name must not be the next.
+        new = Saved(folder=str(secrets.randbelow(_FOLDERS) + 1), step=step)
         with storage.filling(f"{self._folder}/{new.folder}") as folder:
             self._parts.write(f"{folder}/{NAME}")
         kept = [*(one for one in before if one.step != step), new][-self._keep :]

@@ -104,9 +104,13 @@ def _deliver(input_dict: dict, exec_properties: dict[str, Any], blessed: bool) -
         return _Delivery(serving)
     model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
     digest = model_digest(model)
-    if withdrawn := History.read(destination).withdrawal(digest):
+    history = History.read(destination)
+    if withdrawn := history.withdrawal(digest):
         return _Delivery(serving, digest, withdrawn=why_withdrawn(withdrawn))
     if serving and model_digest(serving) == digest:
+        if history.made(number_of(serving)) is None:  # a run was killed between its push and this record
+            metrics = _decision(artifact_utils.get_single_uri(input_dict["blessing"])).defined_metrics
+            record(destination, "pushed", number_of(serving), digest, metrics=metrics)
         return _Delivery(serving, digest)
     pinned = exec_properties["serving"]
     compared = ServedVersion.model_validate_json(pinned) if pinned else None

@@ -29,7 +29,8 @@ FAULTS = (
 def test_after_kills_and_full_disks_a_run_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     project = make_fault_project(tmp_path)
     disturbed = [*map(project.disturbed, FAULTS), project.disturbed()]
-    outcomes = run_plans([project.served_before(), project.undisturbed(), *disturbed], tmp_path, tmpfs=project.disk)
+    plans = [project.served_before(), project.undisturbed(), *disturbed]
+    outcomes = run_plans(plans, tmp_path, project.disk, read_only=[tmp_path / "data", tmp_path / "module"])
     assert [outcome.plan.fault for outcome in outcomes[2:-1]] == list(FAULTS)
     assert_survived(outcomes)
     assert outcomes[-1].ran == ["Pusher"]

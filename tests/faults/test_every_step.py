@@ -30,5 +30,5 @@ def test_the_disk_is_full_in_every_step(tmp_path: Path) -> None:
     project = make_fault_project(tmp_path)
     faults = [Fault(step, at, "full") for step in STEPS for at in ("start", 1, 4, 20, 60)]
     disturbed = [*map(project.disturbed, faults), project.disturbed()]
-    outcomes = run_plans([project.served_before(), project.undisturbed(), *disturbed], tmp_path, tmpfs=project.disk)
+    outcomes = run_plans([project.served_before(), project.undisturbed(), *disturbed], tmp_path, project.disk)
     assert_survived(outcomes)

@@ -100,6 +100,17 @@ def test_what_is_blessed_is_pushed_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_push_that_was_killed_before_its_record_is_recorded_by_the_next_run(tmp_path: Path) -> None:
+    exported(tmp_path, "one")
+    assert run_pusher(tmp_path, "one", blessed=True) == (1, f"{tmp_path}/serving/1")
+    (event,) = History.read(str(tmp_path / "serving")).events
+    shutil.rmtree(tmp_path / "serving/.hubline")
+    for _ in range(2):
+        assert run_pusher(tmp_path, "one", blessed=True) == (0, f"{tmp_path}/serving/1")
+        (again,) = History.read(str(tmp_path / "serving")).events
+        assert again.model_copy(update={"at": event.at}) == event
+
+
 def test_a_model_that_was_rolled_back_is_not_pushed_again(tmp_path: Path) -> None:
     exported(tmp_path, "one", "two", "three")
     serving = tmp_path / "serving"

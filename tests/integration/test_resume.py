@@ -1,17 +1,11 @@
-"""A killed and resumed training equals the uninterrupted training."""
+"""An interrupted and resumed training equals the uninterrupted training."""
 
 import dataclasses
-import os
-import pickle
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_transform as tft
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
@@ -133,40 +127,6 @@ def test_a_run_interrupted_in_both_phases_is_the_undisturbed_run(
     assert train(again, said) == expected
     assert said == notes
     assert {epoch for epoch, step in starts if step} == {1, epochs - 1}
-    for one, other in zip(variables_of(undisturbed.export), variables_of(again.export), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-KILL = """
-import os, pickle, signal, sys
-from hubline.trainer.callbacks import Progress
-from hubline.trainer.train import train
-with open(sys.argv[1], "rb") as file:
-    job = pickle.load(file)
-look, epoch = Progress.on_train_batch_end, int(sys.argv[2])
-def kill(self, batch, logs=None):
-    look(self, batch, logs)
-    if self._epoch == epoch and batch == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-Progress.on_train_batch_end = kill
-train(job)
-"""
-
-
-def test_a_killed_process_loses_the_steps_since_its_last_checkpoint(job: Job, tmp_path: Path) -> None:
-    undisturbed = with_training(job, tmp_path / "one", **AUGMENT)
-    again = with_training(job, tmp_path / "other", **AUGMENT, checkpoints={"every": 2, "max_to_keep": 1})
-    expected = train(undisturbed)
-    graph = tft.TFTransformOutput(str(Path(job.transform.transform_savedmodel_dir).parent))
-    (tmp_path / "job").write_bytes(pickle.dumps(dataclasses.replace(again, transform=graph)))
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    for phase, epoch in ((0, 2), (1, 5)):
-        command = [sys.executable, "-c", KILL, str(tmp_path / "job"), str(epoch)]
-        assert subprocess.run(command, env=environment, check=False, capture_output=True).returncode == -signal.SIGKILL
-        assert [saved.step for saved in saved_in(f"{again.checkpoints}/{phase}")] == [8 * epoch + 4]
-    # Leftovers of an interrupted write are ignored.
-    Path(again.checkpoints, "1", "9").mkdir()
-    assert train(again) == expected
     for one, other in zip(variables_of(undisturbed.export), variables_of(again.export), strict=True):
         np.testing.assert_array_equal(one, other)
 

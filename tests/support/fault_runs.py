@@ -11,6 +11,7 @@ others.
 import importlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,7 +25,6 @@ from unittest import mock
 from tests.support.project import PROJECT
 
 _CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "shutil.rmtree"}
-_TMPFS = 'mount -t tmpfs -o size=64m none "$0" && exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -78,20 +78,38 @@ class Outcome:
         return [step["id"] for step in self.result["steps"] if not step["cached"]]
 
 
-def run_plans(plans: Sequence[Plan], folder: Path, tmpfs: Path | None = None) -> list[Outcome]:
+def in_mounts(command: Sequence[str], small_disk: Path | None = None, read_only: Sequence[Path] = ()) -> list[str]:
+    """A command that runs another one among mounts of its own, which end with it.
+
+    Args:
+        command: The command.
+        small_disk: Folder that is an empty disk of 64 MB.
+        read_only: Folders that can't be written.
+    """
+    mounts = [f"mount -t tmpfs -o size=64m none {shlex.quote(str(small_disk))}"] if small_disk else []
+    for folder in (shlex.quote(str(path)) for path in read_only):
+        mounts += [f"mount --bind {folder} {folder}", f"mount -o remount,ro,bind {folder}"]
+    script = " && ".join([*mounts, 'exec "$@"'])
+    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *command]
+
+
+def run_plans(
+    plans: Sequence[Plan], folder: Path, small_disk: Path | None = None, read_only: Sequence[Path] = ()
+) -> list[Outcome]:
     """Makes runs one after the other, in a process of their own. After a fault at the end of a step, the other faults
     of this step are left out, because the step is done.
 
     Args:
         plans: The runs.
         folder: Folder for files of this function.
-        tmpfs: Folder that is a disk of 64 MB, in a mount namespace that ends with the process.
+        small_disk: As in `in_mounts`.
+        read_only: As in `in_mounts`.
     """
     story = folder / "story.json"
     story.write_text(json.dumps([asdict(plan) for plan in plans]))
     command = [sys.executable, "-m", "tests.support.fault_runs", str(story)]
-    if tmpfs:
-        command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _TMPFS, str(tmpfs), *command]
+    if small_disk or read_only:
+        command = in_mounts(command, small_disk, read_only)
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-4000:]

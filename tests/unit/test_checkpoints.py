@@ -2,15 +2,16 @@
 
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from hubline.components.training_job import job_key
-from hubline.core import interruption
+from hubline.core import interruption, storage
+from hubline.trainer.checkpoints import NAME, Checkpoint, Interval, PhaseState, saved_in
 from hubline.trainer.checkpoints import Checkpoints as CheckpointCallback
-from hubline.trainer.checkpoints import Interval, PhaseState
 from hubline.trainer.config.checkpoints import Checkpoints
 from hubline.trainer.config.length import Epochs, Pace, Steps
 from hubline.trainer.model import TunedModel
@@ -102,3 +103,34 @@ def test_a_training_resumes_whatever_the_interval_but_not_with_other_values() ->
 
     assert key() == key(checkpoints={"every": {"steps": 5}}) == key(checkpoints={"max_to_keep": 2})
     assert len({key(), key(seed=1), key(warm_start='{"path": "a"}')}) == 3
+
+
+def saving(folder: str, scratch: str, steps: int) -> Checkpoint:
+    """The checkpoints of a training that has done some steps; its only weight is the number of these steps."""
+    given = tf.keras.Input([1])
+    dense = tf.keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="dense")
+    model = TunedModel(inputs=given, outputs=dense(given))
+    model.compile(optimizer=tf.keras.optimizers.SGD(0.0), loss="mse")
+    dense.kernel.assign([[float(steps)]])
+    return Checkpoint(folder, scratch, model, PhaseState(total_steps=steps))
+
+
+def test_two_trainings_that_share_a_folder_leave_checkpoints_that_are_what_the_index_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, write = str(tmp_path / "shared"), storage.write_bytes
+    one, other = (saving(folder, str(tmp_path / f"{steps}"), steps) for steps in (30, 10))
+    meanwhile = [other]
+
+    def write_after_the_other(path: str, content: bytes) -> None:
+        if meanwhile:  # the files of one are written, and its index isn't
+            meanwhile.pop().save()
+        write(path, content)
+
+    monkeypatch.setattr(storage, "write_bytes", write_after_the_other)
+    one.save()
+    for saved in saved_in(folder):
+        checkpoint = tf.train.load_checkpoint(f"{folder}/{saved.folder}/{NAME}")
+        (kernel,) = (name for name in checkpoint.get_variable_to_shape_map() if "kernel" in name)
+        assert checkpoint.get_tensor(kernel) == saved.step
+    assert [saved.step for saved in saved_in(folder)] == [30]

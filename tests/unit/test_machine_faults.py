@@ -4,22 +4,16 @@ import errno
 import os
 import sqlite3
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hubline.core.errors import UserError
 from hubline.pipeline.machine_faults import explained, refuse_unusable
-
-LOCK = """
-import sqlite3, sys
-database = sqlite3.connect(sys.argv[1], isolation_level=None)
-database.execute("BEGIN EXCLUSIVE")
-print("locked", flush=True)
-sys.stdin.read()
-"""
+from tests.support.fault_project import needs_mounts
+from tests.support.fault_runs import in_mounts
+from tests.support.locked_database import locked_database
+from tests.support.project import HUBLINE, PROJECT, make_project
 
 
 @pytest.fixture
@@ -31,32 +25,12 @@ def metadata(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def locked(metadata: Path) -> Iterator[Path]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", LOCK, str(metadata)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdout and process.stdout.readline() == b"locked\n"
-    yield metadata
-    process.communicate()
-
-
 @pytest.mark.slow
-def test_a_locked_database_is_not_told_as_damaged(locked: Path) -> None:
-    with pytest.raises(UserError, match=rf"^{locked}: another process has locked .* nothing is damaged\. End that"):
-        refuse_unusable(locked)
-
-
-@pytest.mark.slow
-def test_a_database_that_is_locked_during_a_run_is_told_by_ml_metadata_too(locked: Path, tmp_path: Path) -> None:
-    metadata_store = pytest.importorskip("ml_metadata.metadata_store.metadata_store")
-    from ml_metadata.proto import metadata_store_pb2
-
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = str(locked)
-    with pytest.raises(Exception, match="aborted after max number of retries") as caught:
-        metadata_store.MetadataStore(config)
-    assert "another process has locked" in (explained(caught.value, tmp_path, locked) or "")
+def test_a_locked_database_is_not_told_as_damaged(metadata: Path) -> None:
+    says = rf"^{metadata}: another process has locked the metadata database; nothing is damaged\. End that process"
+    with locked_database(metadata), pytest.raises(UserError, match=says):
+        refuse_unusable(metadata)
+    refuse_unusable(metadata)
 
 
 def test_a_whole_database_is_used_and_a_damaged_one_named(metadata: Path) -> None:
@@ -105,3 +79,18 @@ def test_the_reason_is_found_below_other_errors(tmp_path: Path) -> None:
             raise ValueError("the step failed") from error
     except ValueError as error:
         assert "/there/file: no space left" in (explained(error, tmp_path, tmp_path / "metadata.sqlite") or "")
+
+
+@needs_mounts()
+@pytest.mark.slow
+def test_a_read_only_folder_is_named_before_anything_runs(tmp_path: Path) -> None:
+    path, folder = make_project(tmp_path), tmp_path / "read-only"
+    folder.mkdir()
+    for options, says in {
+        ("--root", f"{folder}/root"): f"{folder}/root: a run's files can't be written here: Read-only file system; ",
+        ("--set", f"serving.destination={folder}"): f"{folder}: the serving folder is not writable: Read-only file sys",
+    }.items():
+        command = in_mounts([*HUBLINE, "run", str(path), *options], read_only=[folder])
+        done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, check=False)
+        assert done.returncode == 2 and says in done.stderr, done.stderr
+    assert not (tmp_path / ".hubline/tiny/artifacts").exists() and not list(folder.iterdir())

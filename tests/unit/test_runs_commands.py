@@ -1,6 +1,7 @@
 """`hubline runs` lists, shows and compares the runs of a pipeline file."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hubline.core.errors import UserError
 from hubline.pipeline.cli import app
 from hubline.pipeline.load import load
 from hubline.pipeline.result import Result, Step
-from hubline.pipeline.runs import Difference, differences, keep_inputs, run_named, runs_of
+from hubline.pipeline.runs import Difference, differences, keep_inputs, new_folder, run_named, runs_of
 from tests.support.project import PIPELINE
 
 NAMES = ["20261128-030000-000001", "20261129-030000-000001", "20261129-040000-000001", "20261130-030000-000001"]
@@ -118,3 +119,18 @@ def test_a_run_is_shown_with_its_error_or_its_log(path: Path) -> None:
 def test_secrets_of_the_cluster_are_not_kept(path: Path) -> None:
     inputs = runs_of(path, None)[0].inputs
     assert inputs is not None and "kubeflow" not in inputs.file and inputs.file["name"] == "tiny"
+
+
+def test_the_newest_run_is_the_last_even_if_the_clock_was_set_back(tmp_path: Path) -> None:
+    now = datetime(2026, 10, 25, 2, 59, 59, 999_999)
+    for began in (now, now - timedelta(hours=1), now - timedelta(days=400), now + timedelta(seconds=1)):
+        new_folder(tmp_path, began).mkdir()
+    (tmp_path / "not-a-run").mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "20261025-025959-999999",
+        "20261025-030000-000000",
+        "20261025-030000-000001",
+        "20261025-030000-999999",
+        "not-a-run",
+    ]
+    assert new_folder(tmp_path, now).name == "20261025-030001-000000"
