@@ -5,8 +5,9 @@ NAME := hubline
 VARIANT := cpu
 STACK :=
 BEAM :=
+INPUTS := 1000000
 
-.PHONY: help setup run test test-fast test-faults test-both-stacks test-debian13 test-flink test-spark test-containers image bench lint format lock reference docs release clean
+.PHONY: help setup run test test-fast test-faults fuzz test-both-stacks test-debian13 test-flink test-spark test-containers image bench lint format lock reference docs release clean
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -35,6 +36,9 @@ test-both-stacks: setup  ## Run the tests that CI runs on the second stack: unit
 
 test-debian13:  ## Run all tests on the tfx-1.21 stack in a Debian 13 chroot made with debootstrap (as root)
 	@scripts/test-debian13
+
+fuzz: setup  ## Try damaged files, archives, modules and requests, and count crashes (INPUTS=1000000)
+	@$(BIN)/python -m tests.fuzz $(INPUTS)
 
 test-flink: setup  ## Run the examples on a Flink with two TaskManagers and compare with local runs (as root, needs Java 17 and Maven)
 	@BEAM=$(BEAM) scripts/test-flink

@@ -20,6 +20,7 @@ from benchmarks import (
     memory,
     photographs,
     scale,
+    serve,
     spans,
     tables,
     taxi,
@@ -45,6 +46,7 @@ MEASURES = {
         tables,
         photographs,
         scale,
+        serve,
     )
 }
 

@@ -1,6 +1,7 @@
 """What a serving folder says of its versions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hubline.core import storage
@@ -10,8 +11,8 @@ from hubline.core.nested import flat
 from hubline.serving.compared import is_same_version
 from hubline.serving.history import Event, History
 from hubline.serving.model_card import HTML, JSON, ModelCard, model_digest
-from hubline.serving.versions import newest_version, number_of, path_of, version_numbers
-from hubline.serving.waiting import Candidate, folder_of, waiting
+from hubline.serving.versions import newest_version, number_of, path_of, version_number, version_numbers
+from hubline.serving.waiting import MODEL, Candidate, find, folder_of, waiting
 from hubline.trainer.serving_guide.interface import README
 
 
@@ -50,33 +51,72 @@ def _waiting_summary(folder: str, candidate: Candidate, serving: str | None) -> 
     }
 
 
-def details(folder: str, version: int) -> dict[str, Any]:
-    """Path, digest, sizes of files, README and events of a version.
+@dataclass(frozen=True)
+class _Named:
+    """A version, or a model that waits for approval."""
+
+    model: str
+    """Path of the SavedModel."""
+    card: ModelCard | None
+    card_page: str
+    """Path of the card as HTML."""
+    metrics: Mapping[str, float]
+    events: Sequence[Event] = ()
+
+
+def _named(folder: str, name: str) -> _Named:
+    """What a person means by the number of a version, or by the first digits of a waiting model's digest.
+
+    Raises:
+        UserError: if there is neither.
+    """
+    number = version_number(name)
+    if number in version_numbers(folder) or not (there := waiting(folder)):
+        if number is None:
+            raise UserError(f"{folder}: {name!r} is no version, and no model waits for approval")
+        path, history = path_of(folder, number), History.read(folder)
+        metrics = _metrics(history, number)
+        return _Named(path, ModelCard.read(path), f"{path}/{HTML}", metrics, history.of(number))
+    if not any(candidate.digest.startswith(name.lower()) for candidate in there):
+        versions = ", ".join(map(str, version_numbers(folder))) or "none"
+        raise UserError(
+            f"{folder}: there is no version {name}, only {versions}; nor does such a model wait, only "
+            f"{', '.join(candidate.name for candidate in there)}"
+        )
+    path = folder_of(folder, find(folder, name).digest)
+    card = ModelCard.read(path)
+    return _Named(f"{path}/{MODEL}", card, f"{path}/{HTML}", card.decision.defined_metrics if card else {})
+
+
+def details(folder: str, name: str) -> dict[str, Any]:
+    """Path, digest, sizes of files, card, README and events of a version or a waiting model.
 
     Raises:
         UserError: if it doesn't exist.
     """
-    path = path_of(folder, version)
+    named = _named(folder, name)
+    path = named.model
     return {
         "path": path,
         "digest": model_digest(path),
         "files": {name: storage.stat(f"{path}/{name}").size for name in storage.files_below(path)},
-        "card": ModelCard.read(path),
+        "card": named.card,
+        "card_page": named.card_page if named.card else None,
         "readme": readme if storage.exists(readme := f"{path}/{README}") else None,
-        "events": History.read(folder).of(version),
+        "events": named.events,
     }
 
 
-def differences(folder: str, versions: tuple[int, int]) -> dict[str, Any]:
-    """Metrics of two versions, by name, what differs in their cards, by key, and how their files differ, by path.
+def differences(folder: str, names: tuple[str, str]) -> dict[str, Any]:
+    """Metrics of two versions or waiting models, by name, what differs in their cards, by key, and how their files
+    differ, by path.
 
     Raises:
         UserError: if one doesn't exist.
     """
-    first, second = (_digests(path_of(folder, version)) for version in versions)
-    history = History.read(folder)
-    metrics = [_metrics(history, version) for version in versions]
-    cards = [_facts(path_of(folder, version)) for version in versions]
+    both = [_named(folder, name) for name in names]
+    first, second = (_digests(each.model) for each in both)
+    metrics, cards = [each.metrics for each in both], [_facts(each.card) for each in both]
     changes = {name: _change(first.get(name), second.get(name)) for name in sorted(first.keys() | second.keys())}
     return {
         "metrics": {name: [each.get(name) for each in metrics] for name in sorted({*metrics[0], *metrics[1]})},
@@ -89,9 +129,8 @@ def differences(folder: str, versions: tuple[int, int]) -> dict[str, Any]:
     }
 
 
-def _facts(version: str) -> dict[str, Any]:
-    """The content of a version's card by key, without metrics and digest, which are compared apart."""
-    card = ModelCard.read(version)
+def _facts(card: ModelCard | None) -> dict[str, Any]:
+    """The content of a card by key, without metrics and digest, which are compared apart."""
     return dict(flat(card.model_dump(mode="json", exclude={"decision", "digest"}))) if card else {}
 
 

@@ -18,6 +18,9 @@ app = typer.Typer(no_args_is_help=True, help="Look at the versions in a serving 
 
 Folder = Annotated[str, typer.Argument(metavar="DIR", help="Serving folder: a path, or a URL of a store.")]
 Version = Annotated[int, typer.Argument(metavar="VERSION", min=0)]
+VersionOrDigest = Annotated[
+    str, typer.Argument(metavar="VERSION", help="A version, or the first digits of a waiting model's digest.")
+]
 Reason = Annotated[str, typer.Option(help="Why; recorded in the folder's history.")]
 
 
@@ -51,13 +54,12 @@ def _metrics(row: dict[str, Any]) -> str:
 
 
 @app.command()
-def show(folder: Folder, version: Version, as_json: Json = False) -> None:
-    """Show a version: its model card, its files, and what happened to it.
+def show(folder: Folder, version: VersionOrDigest, as_json: Json = False) -> None:
+    """Show a version, or a model that waits for approval: its model card, its files, and what happened to it.
 
     Example: hubline models show examples/digits/serving 1
     """
     from hubline.pipeline.models import details, essentials, told
-    from hubline.serving.model_card import HTML
 
     found = details(folder, version)
     if as_json:
@@ -71,7 +73,7 @@ def show(folder: Folder, version: Version, as_json: Json = False) -> None:
     if found["card"]:
         for line in essentials(found["card"]):
             console.print(line, highlight=False, markup=False)
-        console.print(f"model card: {found['path']}/{HTML}", highlight=False)
+        console.print(f"model card: {found['card_page']}", highlight=False)
     if found["readme"]:
         console.print(f"how to ask it: {found['readme']}", highlight=False)
     for event in found["events"]:
@@ -79,8 +81,8 @@ def show(folder: Folder, version: Version, as_json: Json = False) -> None:
 
 
 @app.command()
-def diff(folder: Folder, first: Version, second: Version, as_json: Json = False) -> None:
-    """Show what differs between two versions: metrics, model cards and files.
+def diff(folder: Folder, first: VersionOrDigest, second: VersionOrDigest, as_json: Json = False) -> None:
+    """Show what differs between two versions, or models that wait for approval: metrics, model cards and files.
 
     Example: hubline models diff examples/digits/serving 1 2
     """
@@ -90,7 +92,7 @@ def diff(folder: Folder, first: Version, second: Version, as_json: Json = False)
     if as_json:
         print(json.dumps({"status": "succeeded", **found}))
         return
-    table = Table("", f"version {first}", f"version {second}", box=None, pad_edge=False)
+    table = Table("", first, second, box=None, pad_edge=False)
     for name, values in found["metrics"].items():
         table.add_row(name, *("" if value is None else f"{value:.6g}" for value in values))
     console = console_on(sys.stdout)

@@ -2,7 +2,6 @@
 
 import shutil
 import tarfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -70,7 +69,9 @@ def _opened(archive: str, mode: str) -> Iterator[tarfile.TarFile]:
             yield tar
     except tarfile.FilterError as error:
         raise UserError(f"{archive}: not unpacked, because an entry points outside the archive: {error}") from error
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a damaged archive leads tarfile to any error, even AttributeError and ValueError
         raise UserError(f"{archive}: not a complete .tar.gz of a SavedModel: {error}") from error
 
 
@@ -86,6 +87,8 @@ def _checked(tar: tarfile.TarFile, archive: str) -> Iterator[tarfile.TarInfo]:
     total = 0
     for number, member in enumerate(tar):
         tarfile.data_filter(member, "/hub_module")
+        if _leads_back(member):
+            raise UserError(f"{archive}: not unpacked: its entry {member.name[:80]!r} stands for its own folder")
         total += member.size
         why = None
         if number >= MOST_FILES:
@@ -99,6 +102,12 @@ def _checked(tar: tarfile.TarFile, archive: str) -> Iterator[tarfile.TarInfo]:
         if why:
             raise UserError(f"{archive}: not unpacked: {why}; if this is intended, use the unpacked folder instead")
         yield member
+
+
+def _leads_back(member: tarfile.TarInfo) -> bool:
+    """Whether a member would replace the folder that it is unpacked into, for example by a link to another one."""
+    parts = PurePosixPath(member.name.lstrip("/")).parts
+    return ".." in parts or (not parts and not member.isdir())
 
 
 def _is_saved_model(member: tarfile.TarInfo) -> bool:

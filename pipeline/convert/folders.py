@@ -86,10 +86,12 @@ def inside(file: str) -> str:
     """Checks that a path stays within its folder, and returns it.
 
     Raises:
-        Bad: if it doesn't.
+        Bad: if it doesn't, or is no path.
     """
     if not _is_inside(PurePosixPath(file)):
         raise Bad(f"the path {printable(file)!r} leads out of the image folder")
+    if "\0" in file:
+        raise Bad(f"{printable(file)!r} is no path, because it contains a null character")
     return file
 
 

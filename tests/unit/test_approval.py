@@ -201,6 +201,14 @@ def test_the_commands(tmp_path: Path) -> None:
     ]
     said = invoked("list", folder).stdout
     assert "no versions yet" in said and "waits for approval" in said and f"{two.name}" in said
+    shown = json.loads(invoked("show", folder, two.name, "--json").stdout)
+    assert (shown["digest"], shown["card"]["decision"]["blessed"], shown["events"]) == (two.digest, False, [])
+    assert shown["files"] == {"saved_model.pb": 1, "variables/variables.index": 4}
+    assert f"{two.digest}/model_card.html" in invoked("show", folder, two.name).stdout.replace("\n", "")
+    compared = json.loads(invoked("diff", folder, one.name, two.name, "--json").stdout)
+    assert compared["files"] == {"saved_model.pb": "changed"} and compared["metrics"] == {"accuracy": [0.75, 0.75]}
+    with pytest.raises(UserError, match=f"no version 7, only none; nor does such a model wait, only {one.name}"):
+        invoked("show", folder, "7")
     with pytest.raises(UserError, match="--reason: must say why"):
         invoked("approve", folder, one.name, "--reason", "")
     assert command(folder, two.digest, override=True) == (

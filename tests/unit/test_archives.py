@@ -77,6 +77,33 @@ def test_links_stay_inside(tmp_path: Path, sort: bytes, target: str) -> None:
     assert not (tmp_path / "into").exists()
 
 
+@pytest.mark.parametrize("name", ["", ".", "m/..", "./"])
+def test_no_entry_replaces_the_folder_that_it_is_unpacked_into(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "m.tar"
+    with tarfile.open(path, "w") as tar:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = (
+            tarfile.SYMTYPE,
+            "beside",
+        )  # beside the folder, once it is there
+        tar.addfile(member)
+        tar.addfile(tarfile.TarInfo(PB), io.BytesIO())
+    (tmp_path / "beside").mkdir()
+    for read in (read_saved_model, lambda path: unpack(path, str(tmp_path / "into"))):
+        with pytest.raises(UserError, match="stands for its own folder"):
+            read(str(path))
+    assert not (tmp_path / "into").exists() and not list((tmp_path / "beside").iterdir())
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b\x08\x00" + bytes(40), b"a\x00" * 300, bytes(99) + b"1" * 500])
+def test_a_damaged_archive_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.tar"
+    path.write_bytes(content)
+    for read in (read_saved_model, lambda path: unpack(path, str(tmp_path / "into"))):
+        with pytest.raises(UserError, match=str(path)):
+            read(str(path))
+
+
 @pytest.mark.slow
 def test_a_small_archive_does_not_become_a_large_folder(tmp_path: Path) -> None:
     path = tmp_path / "m.tar.gz"

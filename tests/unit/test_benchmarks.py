@@ -7,6 +7,7 @@ import pytest
 from benchmarks import harness
 from benchmarks.harness import Bench, Failed, PeakMemory, Sample, Step
 from benchmarks.results import Bar, Measured, Row, as_json, as_markdown, at_least, at_most, machine
+from benchmarks.serve import Load
 
 MB = 1 << 20
 
@@ -83,6 +84,14 @@ def test_start_up_ends_with_the_first_step_of_the_graph_and_all_steps_count_but_
     assert sample.all_steps() == pytest.approx(8.2)
     assert sample.all_steps(but="Trainer") == pytest.approx(3.2)
     assert sample.of("ExampleGen", "Trainer") == 8.0
+
+
+def test_a_request_without_the_right_answer_is_lost_unless_it_was_refused() -> None:
+    load = Load("http://127.0.0.1:9", sent=10)
+    load.statuses.update({200: 6, 429: 2, 503: 1})
+    assert load.lost == 1, "one had no answer"
+    load.wrong = 2
+    assert load.lost == 3
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def test_a_table_with_tabs(pictures: Path, tmp_path: Path) -> None:
 
 
 def test_rows_without_file_or_label_are_bad(pictures: Path, tmp_path: Path) -> None:
-    text = "file,label\n1.png,a\n9.png,a\n2.png,\n../1.png,a\n/etc/passwd,b\ndeeper,b\n"
+    text = "file,label\n1.png,a\n9.png,a\n2.png,\n../1.png,a\n/etc/passwd,b\ndeeper,b\nnull\0,b\n"
     done = converted(labelled(pictures, text), tmp_path, "skip")
     assert done.bad == (
         "9.png: cannot be read: No such file or directory",
@@ -285,6 +285,7 @@ def test_rows_without_file_or_label_are_bad(pictures: Path, tmp_path: Path) -> N
         "../1.png: the path '../1.png' leads out of the image folder",
         "/etc/passwd: the path '/etc/passwd' leads out of the image folder",
         "deeper: cannot be read: Is a directory",
+        "null\0: 'null\\x00' is no path, because it contains a null character",
     )
     assert [row["file"] for row in rows_of(tmp_path / "out")] == [[b"1.png"]]
 
