@@ -47,19 +47,27 @@ def approve(destination: str, candidate: Candidate, reason: str, by: str = "", o
     serving = newest_version(destination)
     refuse_changed(candidate.compared, serving)
     approval = Approval(by=by or who(), at=now(), reason=reason, override=override)
+    approved = card.model_copy(update={"approval": approval})
     pushed = push(
         f"{path}/{MODEL}",
         destination,
         check=lambda: refuse_moved(candidate.compared, newest_version(destination)),
-        beside=card.model_copy(update={"approval": approval}).files,
+        beside=approved.files,
     )
     version = number_of(pushed)
-    kind: Kind = "overridden" if override else "approved"
-    record(destination, kind, version, candidate.digest, reason, metrics=card.decision.defined_metrics, by=approval.by)
+    record_push(destination, version, approved)
     drop(destination, candidate.digest)
     if candidate.keep:
         prune(destination, candidate.keep)
     return Approved(number_of(serving) if serving else None, version, candidate.digest)
+
+
+def record_push(destination: str, version: int, card: ModelCard) -> None:
+    """Records the push of a version in the folder's history, and who approved it, as its card says."""
+    approval = card.approval
+    kind: Kind = "pushed" if approval is None else "overridden" if approval.override else "approved"
+    by, reason = (approval.by, approval.reason) if approval else ("", "")
+    record(destination, kind, version, card.digest, reason, metrics=card.decision.defined_metrics, by=by)
 
 
 def _refuse(destination: str, candidate: Candidate, card: ModelCard, override: bool) -> None:

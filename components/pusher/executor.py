@@ -23,9 +23,9 @@ from hubline.core import storage
 from hubline.core.code_digest import STACK
 from hubline.core.errors import RunError
 from hubline.core.package_versions import version
-from hubline.serving.approval import command, why_withdrawn
+from hubline.serving.approval import command, record_push, why_withdrawn
 from hubline.serving.compared import refuse_changed, refuse_moved
-from hubline.serving.history import History, record
+from hubline.serving.history import History
 from hubline.serving.model_card import CardOfFile, ModelCard, ModuleOrigin, model_digest
 from hubline.serving.push import push
 from hubline.serving.retention import prune
@@ -109,8 +109,8 @@ def _deliver(input_dict: dict, exec_properties: dict[str, Any], blessed: bool) -
         return _Delivery(serving, digest, withdrawn=why_withdrawn(withdrawn))
     if serving and model_digest(serving) == digest:
         if history.made(number_of(serving)) is None:  # a run was killed between its push and this record
-            metrics = _decision(artifact_utils.get_single_uri(input_dict["blessing"])).defined_metrics
-            record(destination, "pushed", number_of(serving), digest, metrics=metrics)
+            found = ModelCard.read(serving) or _card(input_dict, exec_properties["card"], digest)
+            record_push(destination, number_of(serving), found)
         return _Delivery(serving, digest)
     pinned = exec_properties["serving"]
     compared = ServedVersion.model_validate_json(pinned) if pinned else None
@@ -122,7 +122,7 @@ def _deliver(input_dict: dict, exec_properties: dict[str, Any], blessed: bool) -
     pushed = push(
         model, destination, check=lambda: refuse_moved(compared, newest_version(destination)), beside=card.files
     )
-    record(destination, "pushed", number_of(pushed), digest, metrics=card.decision.defined_metrics)
+    record_push(destination, number_of(pushed), card)
     return _Delivery(pushed, digest, pushed=True)
 
 

@@ -191,3 +191,15 @@ def test_after_a_push_as_many_versions_stay_as_the_file_says(tmp_path: Path) -> 
     approve(serving, find(serving, None), "fine")
     assert version_numbers(serving) == [5, 6], "an approval removes old versions as a push does"
     assert run_pusher(tmp_path, "6", True, pin_serving(serving), keep=2) == (0, f"{serving}/6")
+
+
+def test_an_approval_that_was_killed_before_its_record_is_recorded_by_the_next_run(tmp_path: Path) -> None:
+    exported(tmp_path, "one")
+    serving = str(tmp_path / "serving")
+    run_pusher(tmp_path, "one", blessed=False, approval="required")
+    approve(serving, find(serving, None), "a typo", by="Ada", override=True)
+    (event,) = History.read(serving).events
+    shutil.rmtree(f"{serving}/.hubline/history")
+    run_pusher(tmp_path, "one", blessed=False, approval="required", compared=pin_serving(serving))
+    (again,) = History.read(serving).events
+    assert again.model_copy(update={"at": event.at}) == event and event.kind == "overridden" and event.by == "Ada"
