@@ -1,5 +1,6 @@
 """Writes the report page of each run, and finds the newest."""
 
+import json
 import shlex
 import traceback
 from collections.abc import Sequence
@@ -58,10 +59,17 @@ def _page(
         approve_command=result.approve_command,
         log=result.log,
         artifacts=result.artifacts,
+        unfinished_curves=_unfinished_curves(Paths.of(path, file.name, root), began) if result.failed_step else {},
         time_units=_time_units(file),
         recipe=_recipe(Run(Path(result.log).parent).inputs, file, path, root, settings),
     )
     return render(report)
+
+
+def _unfinished_curves(places: Paths, began: datetime) -> dict[str, list[float]]:
+    """The curves that the Trainer left beside its checkpoints in this run."""
+    found = [each for each in places.checkpoints.glob("*/curves.json") if each.stat().st_mtime >= began.timestamp()]
+    return json.loads(found[0].read_bytes()) if found else {}
 
 
 def _time_units(file: AnyFile) -> dict[str, TimeUnit]:

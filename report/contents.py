@@ -80,6 +80,8 @@ class RunReport:
     """The command that approves the model, if it waits for approval."""
     log: str | None = None
     artifacts: Artifacts = Artifacts()
+    unfinished_curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Learning curves of a training that was cut short, as `Findings.curves`."""
     time_units: Mapping[str, TimeUnit] = field(default_factory=dict)
     """Units of the integer columns that are points in time since 1970."""
     recipe: Recipe | None = None

@@ -3,6 +3,7 @@
 import json
 import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +29,8 @@ def render(report: RunReport) -> str:
     Raises:
         OSError, KeyError, ValueError: if an artifact is not what its step writes.
     """
-    return render_findings(report, _findings(report.artifacts))
+    findings = _findings(report.artifacts)
+    return render_findings(report, replace(findings, curves=findings.curves or report.unfinished_curves))
 
 
 def _findings(artifacts: Artifacts) -> Findings:

@@ -109,8 +109,12 @@ class Fit:
         self._note_penalty(model, first)  # before restoring, so that a resumed run notes the same
         resumed = checkpoint.restore()
         if not state.finished:
-            with explaining_xla():
-                self._fit(phase, model, state, checkpoint, resumed)
+            try:
+                with explaining_xla():
+                    self._fit(phase, model, state, checkpoint, resumed)
+            except BaseException:
+                self.history += state.history  # so that the curves until then can be shown
+                raise
             state.finished = True
             checkpoint.save()
         self.history += state.history

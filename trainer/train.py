@@ -2,10 +2,10 @@
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from hubline.core import storage
+from hubline.core import json_text, storage
 from hubline.core.shard_dataset import read_decodable
 from hubline.preprocessing.columns import may_have_several, parsing_spec
 from hubline.preprocessing.feature_columns import input_columns, takes_lists
@@ -28,6 +28,9 @@ from hubline.trainer.training_notes import Note
 from hubline.trainer.untrained import Untrained, to_export, untrained
 
 __all__ = ["Job", "Split", "train"]
+
+CURVES = "curves.json"
+"""File with the curves of a training, and in the folder of checkpoints, of one that was cut short."""
 
 
 def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None = None) -> dict[str, list[float]]:
@@ -52,29 +55,38 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     notes = [] if notes is None else notes
     start = untrained(job, notes)
     check_profile(job.training, start.pace)
-    curves: dict[str, list[float]] = defaultdict(list)
     is_chief = start.team.me.is_chief
     with tempfile.TemporaryDirectory() as scratch, holding({"train": job.train, "validation": job.validation}):
         if not is_chief:  # all workers read the variables that TensorBoard shows
             job = replace(job, logs=f"{scratch}/logs")
         fit = Fit(job, start, scratch, notes, [] if caches is None else caches)
         log_model(job, start.task, start.transform, start.parts.whole, start.phases[0])
-        folders = fit.train_all(job.checkpoints)
+        try:
+            folders = fit.train_all(job.checkpoints)
+        except BaseException:
+            if is_chief:
+                storage.write_text(f"{job.checkpoints}/{CURVES}", json_text.dumps(_curves(fit.history)))
+            raise
         fit.finish()
         trained = to_export(job, start)
         if is_chief:
             fit.judge(start.phases[-1], trained)
             start = replace(start, task=fit.decided(start.phases[-1], trained))
             log_end(job)
-        for metrics in fit.history:
-            for name, value in metrics.items():
-                curves[name].append(value)
     if is_chief:
         _export(job, start, trained)
         _keep_checkpoints(job, start, folders, notes)
     start.team.meet()
     if start.team.me.count == 1:  # only now: a run that is interrupted during export resumes from here
         storage.remove_tree(job.checkpoints)
+    return _curves(fit.history)
+
+
+def _curves(history: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    curves: dict[str, list[float]] = defaultdict(list)
+    for metrics in history:
+        for name, value in metrics.items():
+            curves[name].append(value)
     return dict(curves)
 
 

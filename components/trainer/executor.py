@@ -16,7 +16,7 @@ from hubline.trainer import parameters
 from hubline.trainer.caches import Cache
 from hubline.trainer.config.training import Training
 from hubline.trainer.config.tuning import with_values
-from hubline.trainer.train import Job, train
+from hubline.trainer.train import CURVES, Job, train
 from hubline.trainer.training_notes import FILE, Note, Notes
 from hubline.trainer.tuning.results import read_best
 from hubline.trainer.workers import check_records, worker_of
@@ -60,7 +60,7 @@ def train_job(given: JobFile, notes: Sequence[Note] = ()) -> None:
     curves = train(job, found, caches)
     if worker_of(job.training.workers).is_chief:
         model_run = artifact_utils.get_single_uri(given.outputs["model_run"])
-        storage.write_text(f"{model_run}/curves.json", json_text.dumps(curves))
+        storage.write_text(f"{model_run}/{CURVES}", json_text.dumps(curves))
         recorded = Notes(notes=tuple(found), caches=tuple(caches), parameters=parameters.read(job.export))
         storage.write_text(f"{model_run}/{FILE}", recorded.model_dump_json(indent=2))
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -384,11 +385,17 @@ def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path) -> None:
     assert again.returncode == 2 and "another run of this pipeline is active" in again.stderr
     process.send_signal(signal.SIGINT)
     stdout, _ = process.communicate(timeout=60)
-    assert process.returncode == 130 and json.loads(stdout.splitlines()[-1])["status"] == "interrupted"
+    cut_short = json.loads(stdout.splitlines()[-1])
+    assert process.returncode == 130 and cut_short["status"] == "interrupted"
     assert not (tmp_path / "serving").exists()
+    page = Path(cut_short["report"], "index.html").read_text()
+    assert "The training was cut short; these are its epochs so far." in page
+    so_far = json.loads(re.findall(r'id="figures">(.*?)</script>', page, re.DOTALL)[0])["curve-loss"]["data"][0]["y"]
 
     result, code = run(path, None, quiet=True)
     assert (code, ran(result)) == (0, ["Trainer", "Evaluator", "Pusher"])
+    curves = json.loads(Path(result.artifacts.model_run, "curves.json").read_text())
+    assert 0 < len(so_far) < 80 == len(curves["loss"]) and curves["loss"][: len(so_far)] == so_far
     log = Path(result.log).read_text()
     assert "epoch=80" in log and "epoch=1 " not in log
     assert versions(str(tmp_path / "serving")) == ["1"]
