@@ -80,7 +80,7 @@ class Executor(base_executor.BaseExecutor):
         blessing = artifact_utils.get_single_instance(input_dict["blessing"])
         blessed = blessing.get_int_custom_property(BLESSED) == 1
         delivery = _deliver(input_dict, exec_properties, blessed)
-        if exec_properties["keep"]:
+        if exec_properties["push"] and exec_properties["keep"]:
             prune(exec_properties["destination"], exec_properties["keep"])
         if exec_properties["must_be_blessed"] and not blessed:
             raise RunError(_why_not(blessing.uri, delivery.command))

@@ -190,7 +190,12 @@ def test_after_a_push_as_many_versions_stay_as_the_file_says(tmp_path: Path) -> 
     assert version_numbers(serving) == [4, 5] and len(waiting(serving)) == 1
     approve(serving, find(serving, None), "fine")
     assert version_numbers(serving) == [5, 6], "an approval removes old versions as a push does"
-    assert run_pusher(tmp_path, "6", True, pin_serving(serving), keep=2) == (0, f"{serving}/6")
+    run_pusher(tmp_path, "5", True, pin_serving(serving), keep=3)
+    assert version_numbers(serving) == [5, 6, 7]
+    run_pusher(tmp_path, "6", True, pin_serving(serving), keep=2, push=0)
+    assert version_numbers(serving) == [5, 6, 7], "nothing is removed where nothing is pushed"
+    assert run_pusher(tmp_path, "5", True, pin_serving(serving), keep=2) == (0, f"{serving}/7")
+    assert version_numbers(serving) == [6, 7]
 
 
 def test_an_approval_that_was_killed_before_its_record_is_recorded_by_the_next_run(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from hubline.core import storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError, UserError
 from hubline.pipeline.cli import app
-from hubline.serving import approval
+from hubline.serving import approval, lease
 from hubline.serving.approval import approve, command
 from hubline.serving.history import History, record
 from hubline.serving.model_card import HTML, ModelCard, model_digest
@@ -126,6 +128,29 @@ def test_a_model_is_not_pushed_over_a_version_that_it_was_not_compared_with(
     assert version_numbers(destination) == [1, 2]
     assert storage.read_bytes(f"{path_of(destination, 2)}/saved_model.pb") == b"a"
     assert not storage.names(f"{destination}/3") and len(waiting(destination)) == 2
+
+
+def test_of_two_approvals_at_once_one_wins(destination: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "LONGEST_PAUSE_SECONDS", 0.05)
+    for turn in range(5):
+        both = [candidate(destination, tmp_path, f"{turn}-{name}") for name in "ab"]
+        at_once = Barrier(2)
+
+        def approved(model: Candidate, at_once: Barrier = at_once) -> int | None:
+            at_once.wait()
+            try:
+                return approve(destination, model, "why").version
+            except RunError as error:
+                assert "the model was compared" in str(error)
+                return None
+
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(approved, both))
+        assert sorted(done, key=str) == [turn + 1, None], "the other was compared with the version before"
+        (winner,) = (model for model, version in zip(both, done, strict=True) if version)
+        assert model_digest(path_of(destination, turn + 1)) == winner.digest
+        prune(destination, 10)  # the other is outdated
+    assert version_numbers(destination) == [1, 2, 3, 4, 5] and waiting(destination) == []
 
 
 def test_a_waiting_model_that_was_changed_or_rolled_back_is_refused(destination: str, tmp_path: Path) -> None:
