@@ -45,7 +45,7 @@ EXAMPLE_GEN = Step(
         "split": "the shares of `data.split`",
         "selection": "`data.where`, `data.take`",
         "contract": "the columns and classes that records must have (`features`, `label`, `training.sample_weight`, "
-        "`data.split.group`)",
+        "the columns of `data.split`)",
         "bad_records": "`data.bad_records`",
         "store": _STORE,
     },

@@ -311,7 +311,7 @@ def describing(file: AnyFile, files: PinnedFiles, places: Paths | ClusterPaths) 
             file.features,
             file.label,
             file.training.sample_weight if file.training else None,
-            split.group if split else None,
+            split,
         ),
         bad_records=file.data.bad_records,
         store=store,

@@ -66,7 +66,10 @@ class Data(Section):
         shares = _shares(value)
         texts = bool(shares) and all(isinstance(share, str) for share in shares.values())
         if texts and shares != value:
-            raise ValueError("group is for splits by hash; with a file pattern per split, the files decide; remove it")
+            raise ValueError(
+                f"{' and '.join(sorted(value.keys() - shares.keys()))} is for splits by hash; with a file pattern per "
+                "split, the files decide; remove it"
+            )
         return (PatternSplit if texts else HashSplit).model_validate(value)
 
     @field_validator("split")
@@ -145,7 +148,11 @@ class DataToInfer(Section):
 
 def _shares(split: Any) -> dict[str, Any]:
     """What is given for each split; empty if that is no mapping."""
-    return {name: share for name, share in split.items() if name != "group"} if isinstance(split, dict) else {}
+    return (
+        {name: share for name, share in split.items() if name not in ("group", "stratify")}
+        if isinstance(split, dict)
+        else {}
+    )
 
 
 def _as_whole(split: Any) -> str | None:

@@ -1,6 +1,8 @@
 """Types of `data.split`."""
 
-from pydantic import Field
+from __future__ import annotations
+
+from pydantic import Field, model_validator
 
 from hubline.artifacts.splits import ALL, SPLITS
 from hubline.core.config_base import Section, is_remote, normalized
@@ -20,6 +22,22 @@ class HashSplit(Section):
     """Column whose value says which records belong together, such as those of a patient: records with the same value
     are in the same split, also in later spans. Each record needs one value, a text or an integer. Default: each record
     is on its own."""
+    stratify: str | None = Field(default=None, min_length=1, examples=["species"])
+    """Column of classes, mostly that of the label. Each class is split in these sizes exactly, up to rounding, with at
+    least one record in the test split, and from three on in each split. Of data in spans, each span is split so. Each
+    record needs one value, a text or an integer. Default: each class is split in these sizes on average. Not with
+    `group`."""
+
+    @model_validator(mode="after")
+    def _one_column(self) -> HashSplit:
+        if self.group is not None and self.stratify is not None:
+            raise ValueError("group and stratify exclude each other: groups can't be split in exact sizes; remove one")
+        return self
+
+    @property
+    def column(self) -> str | None:
+        """The column that has a part in the assignment, if any."""
+        return self.group or self.stratify
 
     def patterns(self, examples: str) -> dict[str, str]:
         """The one pattern of all files, under the key `ALL`."""

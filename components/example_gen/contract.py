@@ -11,8 +11,8 @@ import tensorflow as tf
 from hubline.components.example_gen.records import columns_of, label_type, value_type
 from hubline.components.example_gen.rules.boxes import BoxRule
 from hubline.components.example_gen.rules.classes import ClassRule
-from hubline.components.example_gen.rules.groups import GroupRule
 from hubline.components.example_gen.rules.images import ClipRule, ImageRule, MaskRule
+from hubline.components.example_gen.rules.keys import KeyRule
 from hubline.components.example_gen.rules.numbers import NumberRule
 from hubline.components.example_gen.rules.pixels import pixel_rule
 from hubline.components.example_gen.rules.rule import Rule
@@ -64,16 +64,18 @@ class Contract(Section):
     """Column of the record's weight in the loss: at least 0."""
     group: str | None = None
     """Column of the group that the record stays together with in a split: a text or an integer."""
+    stratify: str | None = None
+    """Column of the class that is split in exact sizes: a text or an integer."""
     boxes: Boxes | None = None
     """Box columns, if the label has one box per value and at least one value. A string label may then contain other
     classes besides the listed ones."""
 
     @property
     def typed(self) -> tuple[str, ...]:
-        """Columns of numbers and of groups, whose dtypes `ColumnTypes` records."""
+        """Columns of numbers, and those that decide on splits, whose dtypes `ColumnTypes` records."""
         of_boxes = (*self.boxes.sides, *self.boxes.size) if self.boxes else ()
         of_images = [name for name, stored in self.pixels if isinstance(stored, PixelNumbers)]
-        others = filter(None, (self.weight, self.group))
+        others = filter(None, (self.weight, self.group, self.stratify))
         columns = dict.fromkeys((*self.numbers, *of_boxes, *of_images, *others))
         return tuple(name for name in columns if name != self.label)
 
@@ -87,7 +89,9 @@ class Contract(Section):
         if self.weight:
             rules.append(WeightRule(self.weight))
         if self.group:
-            rules.append(GroupRule(self.group))
+            rules.append(KeyRule(self.group, "group"))
+        if self.stratify:
+            rules.append(KeyRule(self.stratify, "class to stratify by"))
         if self.label:
             rules.append(ClassRule(self.label, self.classes, self.several, other_names=self.boxes is not None))
         if self.label and self.boxes:

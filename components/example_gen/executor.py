@@ -19,18 +19,28 @@ from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.selection import Records, Selection
 from hubline.components.config.splits import HashSplit
-from hubline.components.example_gen import small_files
+from hubline.components.example_gen import small_files, strata
 from hubline.components.example_gen import take as take_module
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.ingest_job import QUARANTINE, Recipe
 from hubline.components.example_gen.results import Result, refuse_empty, refuse_several_types, refuse_unseen
 from hubline.components.example_gen.small_files import grouped
+from hubline.components.example_gen.strata import refuse_too_much, strata_of
 from hubline.components.example_gen.take import bound_of_count, bound_of_share
-from hubline.components.example_gen.tasks import BY_FOLDER, HASHES_FILE, INGESTED_FILE, Ingest, Rank, Task
+from hubline.components.example_gen.tasks import (
+    BY_FOLDER,
+    CLASSES_FILE,
+    HASHES_FILE,
+    INGESTED_FILE,
+    Classify,
+    Ingest,
+    Rank,
+    Task,
+)
 from hubline.components.spread.executor import SpreadingExecutor
 from hubline.components.spread.stage import Stage
 from hubline.components.spread.weights import INGESTED
-from hubline.core import storage
+from hubline.core import storage, typed_json
 from hubline.core.code_digest import content_digest
 from hubline.core.concurrency import in_order
 from hubline.core.shard_cache import ShardCache, key
@@ -53,7 +63,7 @@ class Executor(SpreadingExecutor):
         selection = Selection.model_validate_json(exec_properties["selection"])
         store = ShardCache(exec_properties["store"])
         recipe = _recipe(exec_properties, bad_records, selection, self._bound(store, exec_properties, selection))
-        tasks = list(_tasks(exec_properties, recipe))
+        tasks = self._stratified(store, exec_properties, recipe, list(_tasks(exec_properties, recipe)))
         is_split = recipe.split is not None or all(task.group != ALL for task in tasks)
         artifact.split_names = artifact_utils.encode_split_names(list(SPLITS) if is_split else [ALL])
         self._run("examples", exec_properties["store"], tasks, Ingest(recipe))
@@ -95,6 +105,26 @@ class Executor(SpreadingExecutor):
         self._run("hashes", exec_properties["store"], tasks, Rank(recipe, take.records + 1))
         found = in_order(lambda task: np.frombuffer(_hashes(store, task), np.int64), tasks)
         return bound_of_count(found, take.records)
+
+    def _stratified(
+        self, store: ShardCache, exec_properties: dict[str, Any], recipe: Recipe, tasks: list[Task]
+    ) -> list[Task]:
+        """The tasks with the bounds of the classes of their span, if the file stratifies."""
+        if recipe.split is None or recipe.split.stratify is None:
+            return tasks
+        code = content_digest(strata.__name__, "tensorflow")
+        asked = [replace(task, key=key("classified", task.key, code)) for task in tasks]
+        self._run("classes", exec_properties["store"], asked, Classify(recipe, recipe.split.stratify))
+        by_span = defaultdict(list)
+        for task, found in zip(tasks, in_order(lambda task: _classes(store, task), asked), strict=True):
+            by_span[task.span].append(found)
+        refuse_too_much(chain.from_iterable(by_span.values()), recipe.split.stratify)
+        bounds = {span: strata_of(parts, recipe.split) for span, parts in by_span.items()}
+        return [
+            replace(task, strata=of_span, key=key("stratified", task.key, [each.model_dump() for each in of_span]))
+            for task in tasks
+            for of_span in (bounds[task.span],)
+        ]
 
     def _run(self, name: str, store: str, tasks: Sequence[Task], fill: Callable[..., None]) -> None:
         """Runs the tasks whose result is not cached."""
@@ -139,6 +169,12 @@ def _results_of(store: ShardCache, task: Task) -> list[Result]:
 
 def _hashes(store: ShardCache, task: Task) -> bytes:
     return storage.read_bytes(f"{store.found(task.key, task.name)}/{HASHES_FILE}")
+
+
+def _classes(store: ShardCache, task: Task) -> dict[bytes, np.ndarray]:
+    content = storage.read_bytes(f"{store.found(task.key, task.name)}/{CLASSES_FILE}")
+    found: dict[bytes, np.ndarray] = typed_json.load(content, ())
+    return found
 
 
 def _linked(result: Result, artifact: Any) -> list[ShardFile]:

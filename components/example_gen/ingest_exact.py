@@ -12,7 +12,8 @@ from hubline.artifacts.quarantine import FILE, QuarantinedRecord, write_quaranti
 from hubline.components.example_gen.contract import ColumnTypes, are_sound, find_fault, kind_of
 from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, Job, broken, damaged, split_of
 from hubline.components.example_gen.selector import Reason, reason_of, selector_of
-from hubline.components.example_gen.split_groups import group_key
+from hubline.components.example_gen.split_keys import key_of_record
+from hubline.components.example_gen.strata import places_of
 from hubline.core import interruption
 from hubline.core.digest import file_digest
 from hubline.core.errors import DataError
@@ -108,8 +109,13 @@ class _RecordFilter:
         split = self._job.split
         if not split:
             return [0] * len(records)
-        keys = [group_key(record, split.group) for record in records] if split.group else records
-        return split_of(keys, split).numpy().tolist()
+        if not split.column or not records:
+            return split_of(records, split).numpy().tolist()
+        keys = [key_of_record(record, split.column) for record in records]
+        if split.group:
+            return split_of(keys, split).numpy().tolist()
+        places = places_of(tf.constant(records), tf.constant(keys), self._job.strata, split_of(records, split))
+        return places.numpy().tolist()
 
     def _fault(self, number: int, record: RecoveredRecord) -> str | None:
         job = self._job

@@ -96,7 +96,7 @@ def survey(job: Job, flatten: bool = False) -> Survey | None:
         return None
     kind, sample = types
     flatten = flatten or bool(are_sequences(tf.constant([sample]))[0])
-    graphs = graphs_of(job.contract, kind, job.split, flatten, selector)
+    graphs = graphs_of(job.contract, kind, job.split, flatten, selector, job.strata)
     places, counts, largest, size, sequences = graphs.survey(path, compression, _batch_size(len(sample)))
     if sequences and not flatten:
         return survey(job, flatten=True)

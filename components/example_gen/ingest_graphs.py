@@ -9,9 +9,10 @@ import tensorflow as tf
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound
-from hubline.components.example_gen.ingest_job import split_of
+from hubline.components.example_gen.ingest_job import Stratum, split_of
 from hubline.components.example_gen.selector import LEFT_OUT, Reason, Selector
-from hubline.components.example_gen.split_groups import group_keys
+from hubline.components.example_gen.split_keys import keys_of
+from hubline.components.example_gen.strata import places_of
 from hubline.core import interruption
 from hubline.preprocessing.examples import are_sequences, flattened
 
@@ -25,13 +26,20 @@ class Graphs:
     """Validates and writes records; traced once for all files of the same kind. `Survey` explains targets."""
 
     def __init__(
-        self, contract: Contract, kind: ColumnTypes, split: HashSplit | None, flatten: bool, selector: Selector | None
+        self,
+        contract: Contract,
+        kind: ColumnTypes,
+        split: HashSplit | None,
+        flatten: bool,
+        selector: Selector | None,
+        strata: tuple[Stratum, ...] = (),
     ) -> None:
         """The graphs for files of a kind; `flatten` writes SequenceExamples as Examples."""
         self._selector = selector
         self._contract = contract
         self._kind = kind
         self._split = split
+        self._strata = strata
         self._as_examples = flattened if flatten else lambda records: records
         self._places = len(SPLITS) if split else 1
         self._targets = 1 + self._places * (1 + (len(LEFT_OUT) if selector else 0))
@@ -115,18 +123,25 @@ class Graphs:
     def _splits(self, records: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
         if not self._split:
             return tf.zeros_like(records, tf.int64)
-        if not (group := self._split.group):
+        if not (column := self._split.column):
             return split_of(records, self._split)
-        dtype = tf.as_dtype(self._kind.dtypes(self._contract)[group])
-        return split_of(group_keys(records, examples, group, dtype), self._split)
+        keys = keys_of(records, examples, column, tf.as_dtype(self._kind.dtypes(self._contract)[column]))
+        if self._split.group:
+            return split_of(keys, self._split)
+        return places_of(records, keys, self._strata, split_of(records, self._split))
 
 
 @cache
 def graphs_of(
-    contract: Contract, kind: ColumnTypes, split: HashSplit | None, flatten: bool, selector: Selector | None = None
+    contract: Contract,
+    kind: ColumnTypes,
+    split: HashSplit | None,
+    flatten: bool,
+    selector: Selector | None = None,
+    strata: tuple[Stratum, ...] = (),
 ) -> Graphs:
     """The graphs, traced once in a process."""
-    return Graphs(contract, kind, split, flatten, selector)
+    return Graphs(contract, kind, split, flatten, selector, strata)
 
 
 def _batches(path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tf.data.Dataset:

@@ -23,6 +23,17 @@ UNPARSED = "it cannot be parsed as a tf.Example"
 _HASH_KEY = [0x48B1_1E5E, 0x7EC0_DE5A]
 
 
+class Stratum(Section):
+    """The records of a class, and the bounds on their hashes between the splits. `strata` explains them."""
+
+    key: str
+    """The class, with a character for each byte."""
+    validation: int
+    """Hash from which records are in the validation split."""
+    test: int
+    """Hash from which they are in the test split."""
+
+
 class Recipe(Section):
     """How to ingest each data file of a run."""
 
@@ -43,13 +54,15 @@ class Job(Recipe):
     file: PinnedFile
     group: str
     """The file's split, if files rather than records are split."""
+    strata: tuple[Stratum, ...] = ()
+    """The classes of `data.split.stratify`."""
     copied: str | None = Field(default=None, exclude=True)
     """A temporary copy of the file on this machine, if its store cannot be read by TensorFlow."""
 
     @classmethod
-    def of(cls, recipe: Recipe, file: PinnedFile, group: str) -> "Job":
+    def of(cls, recipe: Recipe, file: PinnedFile, group: str, strata: tuple[Stratum, ...] = ()) -> "Job":
         """The job for a file."""
-        return cls(file=file, group=group, **dict(recipe))
+        return cls(file=file, group=group, strata=strata, **dict(recipe))
 
     @property
     def path(self) -> str:
@@ -83,7 +96,7 @@ def split_of(keys: tf.Tensor | Sequence[bytes], split: HashSplit) -> tf.Tensor:
     The keyed SipHash of the key (`tf.strings.to_hash_bucket_strong`) modulo the sum of the shares decides.
 
     Args:
-        keys: Serialized records or, with `split.group`, the keys that `split_groups` makes of them, string [batch].
+        keys: Serialized records or, with `split.group`, the keys that `split_keys` makes of them, string [batch].
         split: The shares.
 
     Returns:

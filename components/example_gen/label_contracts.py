@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hubline.components.config.splits import HashSplit
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.feature_columns import clip_columns, image_columns, sound_columns, stored_pixels
 from hubline.preprocessing.labels.binary import BinaryLabel
@@ -61,14 +62,15 @@ CONTRACTS = LabelParts[Callable[[Any], dict[str, Any]]](
 
 
 def contract_of(
-    features: Features, label: Label | None, weight: str | None = None, group: str | None = None
+    features: Features, label: Label | None, weight: str | None = None, split: HashSplit | None = None
 ) -> Contract:
-    """The contract for features and, if given, a label, a column of sample weights and one of groups."""
+    """The contract for features and, if given, a label, a column of sample weights and a split by hash."""
     from hubline.components.example_gen.contract import Contract  # imports TensorFlow, which `hubline check` must not
 
     images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
     of_label = CONTRACTS.of(label.kind)(label) if label else {}
     pixels = tuple(sorted(stored_pixels(features).items()))
     sounds = tuple(sorted(sound_columns(features)))
-    given = {"images": images, "clips": clips, "pixels": pixels, "sounds": sounds, "weight": weight, "group": group}
+    given = {"images": images, "clips": clips, "pixels": pixels, "sounds": sounds, "weight": weight}
+    given |= {"group": split.group, "stratify": split.stratify} if split else {}
     return Contract.model_validate(given | of_label)

@@ -10,7 +10,7 @@ from hubline.artifacts.splits import ALL
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.ingest_job import IngestResult
 from hubline.components.example_gen.records import absent, columns_of
-from hubline.components.example_gen.split_groups import group_key
+from hubline.components.example_gen.split_keys import key_of_record
 from hubline.core.errors import DataError
 from hubline.core.tfrecord_recovery import salvage
 
@@ -49,7 +49,7 @@ def refuse_several_types(results: Sequence[Result]) -> None:
     if len(numbers) > 1:
         listed = "; ".join(f"{types} in {path}" for types, path in numbers.items())
         raise DataError(
-            f"the columns of the label, the sample weight and the groups must have one type in all files, but: {listed}"
+            f"the columns of the label, the sample weight and data.split must have one type in all files, but: {listed}"
         )
 
 
@@ -113,7 +113,7 @@ def _mend(count: int, results: Sequence[Result], group: str | None) -> str:
 def _mend_groups(files: Sequence[str], group: str) -> str:
     groups: set[bytes] = set()
     for record in tf.data.TFRecordDataset(files).as_numpy_iterator():
-        groups.add(group_key(record, group))
+        groups.add(key_of_record(record, group))
         if len(groups) > _DISTINCT:
             return "give more data or other shares in data.split"
     return (

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from hubline.artifacts.pins import PinnedFile
-from hubline.components.example_gen.ingest_job import IngestResult, Job, Recipe
+from hubline.components.example_gen.ingest_job import IngestResult, Job, Recipe, Stratum
 from hubline.components.example_gen.small_files import ingest_group
+from hubline.components.example_gen.strata import class_hashes
 from hubline.components.example_gen.take import smallest_hashes
 from hubline.components.spread.stage import Report
-from hubline.core import storage
+from hubline.core import storage, typed_json
 
-INGESTED_FILE, HASHES_FILE = "ingested.json", "hashes"
+INGESTED_FILE, HASHES_FILE, CLASSES_FILE = "ingested.json", "hashes", "classes.json"
 BY_FOLDER = TypeAdapter(dict[str, IngestResult])
 
 
@@ -23,11 +24,18 @@ class Task:
     group: str
     """Their split, if files rather than records are split."""
     key: str
+    strata: tuple[Stratum, ...] = ()
+    """The classes of `data.split.stratify` in the files' span."""
 
     @property
     def name(self) -> str:
         """The first file."""
         return self.files[0].path
+
+    @property
+    def span(self) -> int | None:
+        """The span of all files."""
+        return self.files[0].span
 
     @property
     def count(self) -> int:
@@ -41,7 +49,7 @@ class Task:
 
     def jobs(self, recipe: Recipe) -> list[Job]:
         """The files with everything that their result depends on."""
-        return [Job.of(recipe, file, self.group) for file in self.files]
+        return [Job.of(recipe, file, self.group, self.strata) for file in self.files]
 
 
 @dataclass(frozen=True)
@@ -69,4 +77,19 @@ class Rank:
         """Fills an entry of the cache."""
         hashes = smallest_hashes(task.jobs(self.recipe), self.smallest)
         storage.write_bytes(f"{folder}/{HASHES_FILE}", hashes.tobytes())
+        report(task.count)
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Finds the hashes of the records of a task's files by class, for `data.split.stratify`."""
+
+    recipe: Recipe
+    column: str
+    """The column of classes."""
+
+    def __call__(self, task: Task, folder: str, report: Report) -> None:
+        """Fills an entry of the cache."""
+        hashes = class_hashes(task.jobs(self.recipe), self.column)
+        storage.write_bytes(f"{folder}/{CLASSES_FILE}", typed_json.dump(hashes, ()))
         report(task.count)

@@ -43,9 +43,10 @@ def conditions_have_columns(data: Data, sample: Sample) -> Iterator[PlacedError]
     yield from _absent(_named(data), sample)
 
 
-def groups_have_columns(data: Data, sample: Sample) -> Iterator[PlacedError]:
-    if isinstance(data.split, HashSplit) and data.split.group and not sample.is_judged:
-        yield from _absent([(("data", "split", "group"), data.split.group)], sample)
+def splits_have_columns(data: Data, sample: Sample) -> Iterator[PlacedError]:
+    if isinstance(data.split, HashSplit) and data.split.column and not sample.is_judged:
+        key = "group" if data.split.group else "stratify"
+        yield from _absent([(("data", "split", key), data.split.column)], sample)
 
 
 def limits_have_columns(data: Data, sample: Sample) -> Iterator[PlacedError]:
@@ -129,7 +130,7 @@ LOOKS = (features_have_columns, labels_have_columns, features_take_the_types)
 LOOKS_TO_TRAIN = (
     slices_have_columns,
     conditions_have_columns,
-    groups_have_columns,
+    splits_have_columns,
     limits_have_columns,
     conditions_take_the_types,
 )

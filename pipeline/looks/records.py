@@ -71,9 +71,10 @@ def weights_are_in_records(training: Training, sample: Sample) -> Iterator[Place
         yield from _of_column(sample, key, training.sample_weight, "sample weight", _weight_fault)
 
 
-def groups_are_in_records(data: Data, sample: Sample) -> Iterator[PlacedError]:
-    if isinstance(data.split, HashSplit) and data.split.group and sample.is_judged:
-        yield from _of_column(sample, ("data", "split", "group"), data.split.group, "group", _group_fault)
+def splits_are_in_records(data: Data, sample: Sample) -> Iterator[PlacedError]:
+    if isinstance(data.split, HashSplit) and data.split.column and sample.is_judged:
+        key, what = ("group", "group") if data.split.group else ("stratify", "class to stratify by")
+        yield from _of_column(sample, ("data", "split", key), data.split.column, what, _key_fault)
 
 
 def _of_column(
@@ -209,7 +210,7 @@ def _weight_fault(column: Column) -> str | None:
     return None if math.isfinite(value) and value >= 0 else f"is {value:g}; it must be 0 or more"
 
 
-def _group_fault(column: Column) -> str | None:
+def _key_fault(column: Column) -> str | None:
     value = column.values[0]
     if isinstance(value, float):
         return f"is the float {value:g}; it must be a text or an integer"
@@ -234,4 +235,4 @@ def _short(text: str) -> str:
 
 
 LOOKS = (images_are_in_records, sounds_are_in_records, the_label_is_in_records)
-LOOKS_TO_TRAIN = (weights_are_in_records, groups_are_in_records)
+LOOKS_TO_TRAIN = (weights_are_in_records, splits_are_in_records)

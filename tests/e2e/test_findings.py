@@ -4,12 +4,13 @@ import json
 import subprocess
 from pathlib import Path
 
+from hubline.artifacts.examples import Manifest
 from tests.support import example_data
 from tests.support.project import HUBLINE, PROJECT, make_project
 
 FILE = """\
 name: findings
-data: {examples: data, split: {train: 6, validation: 2, test: 2}}
+data: {examples: data, split: {train: 6, validation: 2, test: 2, stratify: y}}
 features:
   x: {kind: numeric, normalize: z_score}
   colour: {kind: categorical, vocabulary: [red, green]}
@@ -47,6 +48,9 @@ def test_one_class_stops_the_run_before_training_and_unknown_words_are_a_warning
     path.write_text(FILE.replace("ABOVE", "1.5"))
     code, said, stderr = run("--verbose", "--log-level", "debug")
     assert (code, said["status"]) == (0, "succeeded"), said
+    (manifest,) = tmp_path.glob(".hubline/**/ExampleGen/examples/*/manifest.json")
+    # Of 204 and 196 records.
+    assert Manifest.read(str(manifest.parent)).counts == {"train": 122 + 118, "validation": 80, "test": 41 + 39}
     assert "Trainer done in" in stderr and " INFO " in stderr and " DEBUG " in Path(said["log"]).read_text()
     (warning,) = [text for text in said["warnings"] if "features.colour" in text]
     assert "the vocabulary has 'red', but the data has 'RED': they differ in case or spaces" in warning

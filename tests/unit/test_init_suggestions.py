@@ -334,6 +334,16 @@ def test_records_of_the_same_patient_stay_together() -> None:
     assert "group" not in kept.split.settings and [each.column for each in kept.features] == ["it", "patientId"]
 
 
+def test_small_classes_are_split_in_exact_sizes() -> None:
+    few = replace(LABEL, frequent=((0, 99_300), (1, 700)))
+    assert suggest(data(column(), few), "label").split.settings["stratify"] == "label"
+    many = replace(LABEL, frequent=((0, 99_000), (1, 1000)))
+    quantity = column("integer", "label", numbers=numbers(0, 5000))
+    for other in (many, quantity, replace(few, most=2), replace(few, distinct=3)):
+        assert "stratify" not in suggest(data(column(), other), "label").split.settings
+    assert "stratify" not in suggest(data(column(), few, is_whole=False), "label").split.settings
+
+
 def test_bookkeeping_of_images_is_left_out() -> None:
     photo = column("image", "image/encoded", frequent=())
     books = [column("integer", name) for name in ("height", "image/width")] + [

@@ -75,7 +75,7 @@ def test_the_file_before_the_edits_is_good(folder: Path) -> None:
         ("training:", "trainig:", "17: trainig: unknown key; did you mean 'training'? known here: task, name, data, "
          "features, label, hubs, backbones, model, training, tune, evaluation, export, serving, beam, kubeflow"),
         ("validation: 1", "val: 1", "4: data.split.val: unknown key; did you mean 'validation'? known here: train, "
-         "validation, test, group"),
+         "validation, test, group, stratify"),
         ("{destination:", "{dest:", "26: serving.dest: unknown key; did you mean 'destination'? known here: "
          "destination, push, approval, keep, card, kserve"),
         ("at_least: 0.6", "min: 0.6", "25: evaluation.thresholds.accuracy.min: unknown key; known here: at_least, "
@@ -135,6 +135,8 @@ def test_the_file_before_the_edits_is_good(folder: Path) -> None:
          "the float 3.5; it must be a text or an integer"),
         ("test: 1}", "test: 1, group: tip}", "4: data.split.group: 'tip' is what the label is made from, so that no "
          "split would have all classes; name the column of what the records belong to, such as a patient or a user"),
+        ("test: 1}", "test: 1, stratify: tap}", "4: data.split.stratify: data/0.gz: the first record has no class to "
+         f"stratify by 'tap'; did you mean 'tip'? {COLUMNS}"),
         # Files
         ("data/*.gz", "dta/*.gz", "3: data.examples: dta/*.gz: no files matched; data.examples must be a folder or a "
          "glob of TFRecord files"),

@@ -39,7 +39,7 @@ EDITED = {
         "BinaryLabel": {"threshold"},
         "Maximize": {"maximize"},
     },
-    "tests/e2e/test_findings.py": {"BinaryLabel": {"above"}, "Devices": {"device", "count"}},
+    "tests/e2e/test_findings.py": {"HashSplit": {"stratify"}, "BinaryLabel": {"above"}, "Devices": {"device", "count"}},
 }
 """Options that a test inserts into the text of a file before the run, by test and type."""
 

@@ -132,6 +132,8 @@ def write(folder: Path, split: str, data: str = "") -> Path:
         ("{train: 0.8, validation: 0.1, test: 0.1, group: p}", "write {train: 8, validation: 1, test: 1}"),
         ("{group: y}", "'y' is what the label is made from"),
         ("{group: ''}", "at least 1 character"),
+        ("{group: p, stratify: x}", "group and stratify exclude each other"),
+        ("{train: a, validation: b, test: c, stratify: y}", "stratify is for splits by hash"),
     ],
 )
 def test_what_is_no_group_has_its_line(tmp_path: Path, split: str, says: str) -> None:

@@ -1,4 +1,4 @@
-"""The rule of the column of groups, which keeps records together in a split."""
+"""The rule of a column that has a part in the assignment to splits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,32 +10,34 @@ from hubline.components.example_gen.rules.rule import Rule, single
 
 
 @dataclass(frozen=True)
-class GroupRule(Rule):
+class KeyRule(Rule):
     """A column has one text, which is not empty, or one integer."""
 
     column: str
+    what: str
+    """What the column holds, such as `group`."""
 
     def dtypes(self, known: Mapping[str, str]) -> dict[str, tf.DType]:
-        """The dtype of this file's groups."""
+        """The dtype of this file's values."""
         return {self.column: tf.as_dtype(known[self.column])}
 
     def mask(self, parsed: Mapping[str, tf.RaggedTensor]) -> tf.Tensor:
         """By the count, the type and the text."""
-        groups = parsed[self.column]
-        is_text, is_float = groups.dtype == tf.string, groups.dtype.is_floating
-        fit = groups.values != "" if is_text else tf.fill(tf.shape(groups.values), not is_float)
-        return single(groups, fit)
+        keys = parsed[self.column]
+        is_text, is_float = keys.dtype == tf.string, keys.dtype.is_floating
+        fit = keys.values != "" if is_text else tf.fill(tf.shape(keys.values), not is_float)
+        return single(keys, fit)
 
     def fault(self, columns: Mapping[str, tf.train.Feature], known: Mapping[str, str]) -> str | None:
         """By the count, the type and the text."""
         name = self.column
-        if fault := count_fault(columns, name, "group"):
+        if fault := count_fault(columns, name, self.what):
             return fault
         (value,) = values_of(columns, name)
         if isinstance(value, float):
-            return f"its group '{name}' is {value:g}; it must be a text or an integer"
+            return f"its {self.what} '{name}' is {value:g}; it must be a text or an integer"
         if value == b"":
-            return f"its group '{name}' is an empty text"
+            return f"its {self.what} '{name}' is an empty text"
         if value_type(columns[name]) != known.get(name, value_type(columns[name])):
-            return f"its group '{name}' is {value!r}, of another type than those before it"
+            return f"its {self.what} '{name}' is {value!r}, of another type than those before it"
         return None
