@@ -88,14 +88,14 @@ class Contract(Section):
         rules += [NumberRule(name, self.positive, self.indicators, self._names) for name in self.numbers]
         if self.weight:
             rules.append(WeightRule(self.weight))
-        if self.group:
-            rules.append(KeyRule(self.group, "group"))
-        if self.stratify:
-            rules.append(KeyRule(self.stratify, "class to stratify by"))
         if self.label:
             rules.append(ClassRule(self.label, self.classes, self.several, other_names=self.boxes is not None))
         if self.label and self.boxes:
             rules.append(BoxRule(self.label, self.boxes.sides, self.boxes.size, self.classes))
+        if self.group:
+            rules.append(KeyRule(self.group, "group"))
+        if self.stratify:
+            rules.append(KeyRule(self.stratify, "class to stratify by"))
         return tuple(rules)
 
     @property

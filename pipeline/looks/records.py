@@ -71,10 +71,15 @@ def weights_are_in_records(training: Training, sample: Sample) -> Iterator[Place
         yield from _of_column(sample, key, training.sample_weight, "sample weight", _weight_fault)
 
 
-def splits_are_in_records(data: Data, sample: Sample) -> Iterator[PlacedError]:
-    if isinstance(data.split, HashSplit) and data.split.column and sample.is_judged:
-        key, what = ("group", "group") if data.split.group else ("stratify", "class to stratify by")
-        yield from _of_column(sample, ("data", "split", key), data.split.column, what, _key_fault)
+def splits_are_in_records(data: Data, label: Label | None, sample: Sample) -> Iterator[PlacedError]:
+    if not isinstance(data.split, HashSplit) or not data.split.column or not sample.is_judged:
+        return
+    key, what = ("group", "group") if data.split.group else ("stratify", "class to stratify by")
+    location = ("data", "split", key)
+    if label is None or data.split.column not in label.required:
+        yield from _of_column(sample, location, data.split.column, what, _key_fault)
+    elif data.split.column in CONTRACTS.of(label.kind)(label).get("numbers", ()):  # floats are no mistake of the label
+        yield from _of_classes(sample, data.split.column, location, _key_fault)
 
 
 def _of_column(

@@ -154,6 +154,17 @@ def test_a_group_that_no_record_has_is_found_before_a_run(tmp_path: Path, data: 
     assert (found.key, found.line) == ("data.split.group", 4) and "did you mean 'patient'?" in found.message
 
 
+def test_a_label_of_floats_is_no_class_to_stratify_by(tmp_path: Path) -> None:
+    path = example_data.write_tfrecord(tmp_path / "data" / "a", [example_data.record(x=1.0, y=1.0)], "GZIP")
+    with pytest.raises(PipelineFileError, match=r"y' of the first record is the float 1; it must") as caught:
+        check(write(tmp_path, "{stratify: y}"))
+    assert [found.key for found in caught.value.diagnostics] == ["data.split.stratify"]
+    example_data.write_tfrecord(path, [example_data.record(x=1.0)], "GZIP")
+    with pytest.raises(PipelineFileError, match="no label 'y'") as caught:
+        check(write(tmp_path, "{stratify: y}"))
+    assert len(caught.value.diagnostics) == 1, "what a record lacks is said once"
+
+
 def test_groups_of_floats_are_found_before_a_run(tmp_path: Path) -> None:
     example_data.write_tfrecord(tmp_path / "data" / "a", [example_data.record(x=1.0, y=1, patient=1.5)], "GZIP")
     with pytest.raises(PipelineFileError, match=r"the group 'patient' of the first record is the float 1.5; it must"):
