@@ -22,7 +22,7 @@ def bucket(s3_address: str, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(credentials, "READ_SECONDS", 1.0)
     with proxied(s3_address, trouble) as address:
         yield stores.s3_bucket(monkeypatch, address)
-        trouble.times = 0
+        trouble.end()
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -32,14 +32,14 @@ def test_every_request_survives_every_misbehaviour(
     bucket: str, trouble: Trouble, tmp_path: Path, times: int, kind: Misbehaviour, do: Callable[[str, Path], None]
 ) -> None:
     storage.write_bytes(f"{bucket}/there/file", store_requests.CONTENT)
-    trouble.begin(kind, times)
+    trouble.begin(kind, times=times)
     do(bucket, tmp_path)
     assert trouble.met
 
 
 def test_a_store_that_stays_busy_is_named(bucket: str, trouble: Trouble, tmp_path: Path) -> None:
     storage.write_bytes(f"{bucket}/there/file", store_requests.CONTENT)
-    trouble.begin("slow_down", 10**6)
+    trouble.begin("slow_down", times=10**6)
     for do in (store_requests.read, store_requests.download):
         with pytest.raises(UserError, match=rf"^{bucket}/there/file: the store is too busy, or fails: ") as caught:
             do(bucket, tmp_path)

@@ -1,6 +1,7 @@
-"""A whole run whose data, module and serving folder are in S3 gives what the same run on a disk gives."""
+"""Whole runs whose data, module and serving folder are in an S3 that throttles requests and cuts connections."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from hubline.serving.versions import versions
 from tests.support import example_data
+from tests.support.faulty_store import Trouble, proxied
 from tests.support.project import PIPELINE, make_project
 
 pytestmark = pytest.mark.slow
@@ -48,8 +50,19 @@ def shards(result: Result, folder: str) -> list[tuple]:
     ]
 
 
+@pytest.fixture
+def trouble(s3_address: str, s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trouble]:
+    """Throttles one in ten requests to the bucket, cuts their answers, or loses them after they were carried out."""
+    found = Trouble()
+    with proxied(s3_address, found) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        found.begin("slow_down", "cut", "lost", one_in=10)
+        yield found
+        found.end()
+
+
 @pytest.mark.both_stacks
-def test_a_run_on_s3_gives_what_a_run_on_a_disk_gives(s3: str, tmp_path: Path) -> None:
+def test_a_run_on_an_unsteady_s3_gives_what_a_run_on_a_disk_gives(s3: str, trouble: Trouble, tmp_path: Path) -> None:
     for place in (tmp_path / "disk", tmp_path / "bucket"):
         make_project(place, PIPELINE.replace("examples: data", SPANS))
         for number, name in enumerate(("a.tfrecord", "b.tfrecord.gz")):
@@ -96,3 +109,4 @@ def test_a_run_on_s3_gives_what_a_run_on_a_disk_gives(s3: str, tmp_path: Path) -
     assert again.pushed_model == f"{s3}/project/serving/2"
     assert tree_digest(f"{s3}/project/serving/1") == pushed
     assert trained(on_s3 / "pipeline.yaml").pushed_model == again.pushed_model
+    assert len(trouble.met) >= 10 and {request.partition(" ")[0] for request in trouble.met} >= {"GET", "HEAD", "PUT"}

@@ -66,7 +66,7 @@ def assert_survived(outcomes: list[Outcome]) -> None:
     that the version before went on to be served unchanged, and that the last run made what the undisturbed one made."""
     before, undisturbed, *disturbed, last = outcomes
     assert (before.code, undisturbed.code, last.code) == (0, 0, 0), [before.said, undisturbed.said, last.said]
-    assert list(last.served) == ["1", "2"]
+    assert list(last.served) == ["1", "2"] and last.events == ["pushed 1", "pushed 2"]
     for each in disturbed:
         fault = each.plan.fault
         assert fault and each.moment, each

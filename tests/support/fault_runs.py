@@ -63,6 +63,8 @@ class Outcome:
     """Where the fault happened; empty if it didn't."""
     served: dict[str, str]
     """Digests of the versions in the serving folder."""
+    events: list[str]
+    """Events of the serving folder's history."""
     made: dict[str, Any]
     """Digests of the splits' records, and of the weights of the version that serves."""
 
@@ -155,6 +157,7 @@ def _outcome(plan: Plan, output: Path) -> Outcome:
         said=output.read_text(errors="replace"),
         moment=moment.read_text() if moment.exists() else "",
         served=_served(Path(plan.disk, "serving")),
+        events=_events(f"{plan.disk}/serving"),
         made=_made(plan),
     )
 
@@ -164,6 +167,12 @@ def _served(serving: Path) -> dict[str, str]:
 
     versions = [path for path in serving.glob("*") if path.name.isdecimal()]
     return {path.name: tree_digest(str(path)) for path in sorted(versions)}
+
+
+def _events(serving: str) -> list[str]:
+    from hubline.serving.history import History
+
+    return [f"{event.kind} {event.version}" for event in History.read(serving).events]
 
 
 def _made(plan: Plan) -> dict[str, Any]:

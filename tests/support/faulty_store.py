@@ -24,27 +24,41 @@ _HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 class Trouble:
     """How the proxy misbehaves from now on."""
 
-    kind: Misbehaviour = "slow_down"
+    kinds: tuple[Misbehaviour, ...] = ("slow_down",)
+    """Kinds of misbehaviour, in turn."""
     times: int = 0
-    """How often each request meets the misbehaviour, until it is answered."""
+    """How often a request meets the misbehaviour, until it is answered."""
     methods: tuple[str, ...] = ("GET", "PUT", "POST", "HEAD", "DELETE")
+    one_in: int = 1
+    """Of how many different requests one meets the misbehaviour."""
     met: list[str] = field(default_factory=list)
     """Requests that met the misbehaviour."""
+    _seen: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, kind: Misbehaviour, times: int, methods: tuple[str, ...] = methods) -> None:
+    def begin(self, *kinds: Misbehaviour, times: int = 1, methods: tuple[str, ...] = methods, one_in: int = 1) -> None:
         """Begins to misbehave."""
-        self.kind, self.times, self.methods = kind, times, methods
+        self.kinds, self.times, self.methods, self.one_in = kinds, times, methods, one_in
         self.met.clear()
+        self._seen.clear()
+
+    def end(self) -> None:
+        """Answers from now on."""
+        self.times = 0
 
     def meets(self, method: str, path: str) -> Misbehaviour | None:
         """What happens to a request; None if it is answered."""
+        request = f"{method} {path}"
         with self._lock:
-            request = f"{method} {path}"
             if method not in self.methods or self.met.count(request) >= self.times:
                 return None
+            if request not in self._seen:
+                self._seen.append(request)
+            number = self._seen.index(request)
+            if number % self.one_in:
+                return None
             self.met.append(request)
-            return self.kind
+            return self.kinds[number // self.one_in % len(self.kinds)]
 
 
 @contextmanager

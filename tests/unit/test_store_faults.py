@@ -34,7 +34,7 @@ def address(s3_address: str, trouble: Trouble) -> Iterator[str]:
 def bucket(address: str, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(credentials, "READ_SECONDS", 1.0)
     yield stores.s3_bucket(monkeypatch, address)
-    trouble.times = 0
+    trouble.end()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_is_asked_of_a_store_that_recovers_is_done_once(
     bucket: str, trouble: Trouble, tmp_path: Path, kind: Misbehaviour, do: Callable[[str, Path], None]
 ) -> None:
     storage.write_bytes(f"{bucket}/there/file", CONTENT)
-    trouble.begin(kind, 1)
+    trouble.begin(kind)
     do(bucket, tmp_path)
     assert trouble.met
 
@@ -61,29 +61,29 @@ def test_a_download_that_is_cut_again_and_again_names_its_file_and_leaves_nothin
     bucket: str, trouble: Trouble, tmp_path: Path
 ) -> None:
     storage.write_bytes(f"{bucket}/there/file", CONTENT)
-    trouble.begin("cut", 10**6)
+    trouble.begin("cut", times=10**6)
     with pytest.raises(UserError, match=rf"^{bucket}/there/file: the store cannot be reached") as caught:
         store_requests.download(bucket, tmp_path)
     assert storage.is_transient(caught.value)
     assert not list(tmp_path.iterdir())
-    trouble.times = 0
+    trouble.end()
     store_requests.download(bucket, tmp_path)
 
 
 def test_a_push_whose_answers_are_lost_is_made_once_and_whole(bucket: str, trouble: Trouble, tmp_path: Path) -> None:
     for name in ("saved_model.pb", "variables/variables.index"):
         storage.write_bytes(str(tmp_path / "model" / name), name.encode())
-    trouble.begin("lost", 1, ("PUT",))
+    trouble.begin("lost", methods=("PUT",))
     assert push(str(tmp_path / "model"), f"{bucket}/serving") == f"{bucket}/serving/1"
     assert any(request.endswith("/serving/1/saved_model.pb") for request in trouble.met)
-    trouble.times = 0
+    trouble.end()
     assert storage.files_below(f"{bucket}/serving/1") == ["saved_model.pb", "variables/variables.index"]
     assert versions(f"{bucket}/serving") == ["1"]
 
 
 def test_an_entry_of_the_cache_whose_mark_was_written_unanswered_stays(bucket: str, trouble: Trouble) -> None:
     cache = ShardCache(f"{bucket}/store")
-    trouble.begin("lost", 1, ("PUT",))
+    trouble.begin("lost", methods=("PUT",))
     with cache.making("key") as folder:
         Path(folder, "rows").write_bytes(CONTENT)
     assert any(request.endswith("/key/complete") for request in trouble.met)
