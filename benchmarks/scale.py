@@ -150,16 +150,17 @@ def embed(file: str, root: str, workers: int, latency: float) -> dict[str, Any]:
     from tfx.types import standard_artifacts
 
     from hubline.components.beam import IN_ONE_PROCESS, in_processes
+    from hubline.components.component import components
     from hubline.components.embedder.executor import Executor
     from hubline.core.digest import file_digest
     from hubline.core.shard_cache import ShardCache
-    from hubline.pipeline.graph import build
+    from hubline.pipeline.graph import graph
     from hubline.pipeline.load import load
     from hubline.pipeline.paths import Paths
     from hubline.pipeline.snapshot import pin as pin_inputs
 
     read, _ = load(Path(file))
-    steps = {step.id: step for step in build(read, pin_inputs(read), Paths(Path(root))).components}
+    steps = {step.id: step for step in components(graph(read, pin_inputs(read), Paths(Path(root))))}
     places = {
         "examples": ("ExampleGen", "examples", standard_artifacts.Examples),
         "schema": ("ParsingSchema", "parsing_schema", standard_artifacts.Schema),

@@ -1,27 +1,20 @@
-"""Passes hub modules to steps, one input per module, because an input can't hold several artifacts on Kubeflow."""
+"""Reads the hub modules that a step gets: one input per module, as one can't hold several artifacts on Kubeflow."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from tfx import types
 from tfx.types import artifact_utils
 
 from hubline.components.input_artifacts import module_folder
-
-_PREFIX = "hub_"
-
-
-def inputs(modules: Mapping[str, types.BaseChannel]) -> dict[str, types.BaseChannel]:
-    """Channels of the modules, by input key."""
-    return {f"{_PREFIX}{name}": channel for name, channel in modules.items()}
+from hubline.components.module_keys import PREFIX
 
 
 def artifacts(input_dict: Mapping[str, list[Any]]) -> dict[str, Any]:
     """Model artifact of each module among a step's inputs, by module name."""
     return {
-        key.removeprefix(_PREFIX): artifact_utils.get_single_instance(found)
+        key.removeprefix(PREFIX): artifact_utils.get_single_instance(found)
         for key, found in input_dict.items()
-        if key.startswith(_PREFIX)
+        if key.startswith(PREFIX)
     }
 
 

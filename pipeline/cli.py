@@ -11,7 +11,7 @@ import typer
 
 from hubline.core.garbage import collect_none_at_exit
 from hubline.core.package_versions import version
-from hubline.pipeline.common_options import File, Json, Settings
+from hubline.pipeline.common_options import File, From, Json, Settings, Until
 from hubline.pipeline.convert.cli import app as convert
 from hubline.pipeline.endings import run_command
 from hubline.pipeline.kubeflow.compile_command import compile_
@@ -19,6 +19,7 @@ from hubline.pipeline.kubeflow.schedule_commands import app as schedule
 from hubline.pipeline.kubeflow.submit_command import submit
 from hubline.pipeline.models_commands import app as models
 from hubline.pipeline.module_commands import app as module
+from hubline.pipeline.plan_commands import plan, why
 from hubline.pipeline.predict.cli import predict
 from hubline.pipeline.runs_commands import app as runs
 from hubline.pipeline.schema_command import schema
@@ -187,6 +188,8 @@ def run(
         ),
     ] = False,
     settings: Settings = None,
+    start: From = None,
+    end: Until = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also print the messages that the run's log takes.")
@@ -205,9 +208,12 @@ def run(
     Example: hubline run examples/digits/pipeline.yaml
 
     Example: hubline run examples/digits/pipeline.yaml --set training.epochs=3 --set model.head.hidden=[32]
+
+    Example: hubline run examples/digits/pipeline.yaml --from Embedder --until Trainer
     """
     if quiet and verbose:
         raise typer.BadParameter("--quiet and --verbose exclude each other")
+    from hubline.pipeline.partial import Part
     from hubline.pipeline.run import run as run_file
     from hubline.pipeline.verbosity import Verbosity
 
@@ -217,6 +223,7 @@ def run(
         quiet=as_json,
         fresh_metadata=fresh_metadata,
         settings=settings or (),
+        part=Part(start, end),
         verbosity=Verbosity(quiet, verbose, log_level),
     )
     if as_json:
@@ -311,6 +318,8 @@ def inspect(
         print(json.dumps(outcome))
 
 
+app.command()(plan)
+app.command()(why)
 app.command()(predict)
 app.command()(serve)
 

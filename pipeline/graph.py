@@ -1,21 +1,17 @@
-"""Builds the graph of steps; no other module creates components."""
+"""Builds the graph of steps, without TFX; no other module creates steps."""
 
 import json
 from collections.abc import Mapping
-
-from tfx.dsl.components.base.base_node import BaseNode
-from tfx.orchestration import metadata
-from tfx.orchestration.pipeline import Pipeline
-from tfx.types import BaseChannel
+from typing import Any
 
 from hubline.artifacts.file_list import digest_of
-from hubline.artifacts.pins import AnyPins, PinnedFiles, Pins, PinsToInfer
+from hubline.artifacts.pins import AnyPins, PinnedFiles, Pins, PinsToInfer, ServedVersion
 from hubline.components import steps
-from hubline.components.component import component
 from hubline.components.config.selection import Selection
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_validator.requirements import checks_of
+from hubline.components.node import Node, Output, node
 from hubline.components.transform.config import TransformConfig
 from hubline.core.code_digest import code_digest
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
@@ -28,8 +24,8 @@ from hubline.trainer.labels.parts import needs_pictures
 from hubline.trainer.phases import kept_for
 
 
-def build(file: AnyFile, pins: AnyPins, places: Paths | ClusterPaths) -> Pipeline:
-    """The TFX pipeline of a pipeline file.
+def graph(file: AnyFile, pins: AnyPins, places: Paths | ClusterPaths) -> list[Node]:
+    """The steps of a pipeline file, each after those that it reads or waits for.
 
     Args:
         file: The pipeline file.
@@ -38,27 +34,34 @@ def build(file: AnyFile, pins: AnyPins, places: Paths | ClusterPaths) -> Pipelin
     """
     if isinstance(file, InferFile):
         assert isinstance(pins, PinsToInfer)
-        nodes = _inferring(file, pins, places)
-    else:
-        assert isinstance(pins, Pins)
-        nodes = _training(file, pins, places)
-    if isinstance(places, ClusterPaths):
-        return Pipeline(pipeline_name=file.name, components=nodes, enable_cache=True)
-    return Pipeline(
-        pipeline_name=file.name,
-        pipeline_root=str(places.artifacts),
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
-        components=nodes,
-        enable_cache=True,
+        return _inferring(file, pins, places)
+    assert isinstance(pins, Pins)
+    return _training(file, pins, places)
+
+
+def unpinned(file: AnyFile) -> AnyPins:
+    """Placeholder for pinned inputs, sufficient to determine which steps there are."""
+    files, modules = PinnedFiles(by_split={}), dict.fromkeys(file.hubs, "")
+    if isinstance(file, InferFile):
+        asked = ServedVersion(path="", digest="") if file.model else None
+        return PinsToInfer(files=files, modules=modules, model=asked, labels=None, pushed=None)
+    return Pins(
+        files=files,
+        data_schema="?" if file.data.data_schema else None,
+        baseline=None,
+        vocabularies={},
+        modules=modules,
+        backbones=dict.fromkeys(file.backbones, ""),
+        serving=None,
     )
 
 
-def _inferring(file: InferFile, pins: PinsToInfer, places: Paths | ClusterPaths) -> list[BaseNode]:
+def _inferring(file: InferFile, pins: PinsToInfer, places: Paths | ClusterPaths) -> list[Node]:
     hub_modules = {name: _hub_module(name, file, pins) for name in file.hubs}
     example_gen, *described = describing(file, pins.files, places)
     if not isinstance(places, ClusterPaths):  # in sequence here, so a misfit is found before data is read
-        example_gen.add_upstream_nodes(hub_modules.values())
-    predictor = component(
+        example_gen.wait_for(*hub_modules.values())
+    predictor = node(
         steps.PREDICTOR,
         examples=example_gen.outputs["examples"],
         modules={name: module.outputs["model"] for name, module in hub_modules.items()},
@@ -76,7 +79,7 @@ def _inferring(file: InferFile, pins: PinsToInfer, places: Paths | ClusterPaths)
     return [*hub_modules.values(), example_gen, *described, predictor]
 
 
-def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> list[BaseNode]:
+def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> list[Node]:
     on_cluster, store = isinstance(places, ClusterPaths), str(places.store)
     hub_modules = {name: _hub_module(name, file, pins) for name in file.hubs}
     backbones = {name: _backbone(name, file, pins) for name in file.backbones}
@@ -85,12 +88,12 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
 
     example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
     if not on_cluster:  # in sequence here, so a misfit is found before data is read
-        example_gen.add_upstream_nodes(tried)
+        example_gen.wait_for(*tried)
     examples = example_gen.outputs["examples"]
     statistics = statistics_gen.outputs["statistics"]
     if file.data.data_schema and pins.data_schema:
-        schema_gen = component(steps.CURATED_SCHEMA, schema_file=file.data.data_schema, digest=pins.data_schema)
-    validator = component(
+        schema_gen = node(steps.CURATED_SCHEMA, schema_file=file.data.data_schema, digest=pins.data_schema)
+    validator = node(
         steps.EXAMPLE_VALIDATOR,
         statistics=statistics,
         schema=schema_gen.outputs["schema"],
@@ -98,11 +101,11 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         baseline=file.data.baseline,
         baseline_digest=pins.baseline,
     )
-    gate = component(steps.DATA_GATE, anomalies=validator.outputs["anomalies"])
-    parsing_schema = component(steps.PARSING_SCHEMA, schema=schema_gen.outputs["schema"])
+    gate = node(steps.DATA_GATE, anomalies=validator.outputs["anomalies"])
+    parsing_schema = node(steps.PARSING_SCHEMA, schema=schema_gen.outputs["schema"])
     schema = parsing_schema.outputs["parsing_schema"]
 
-    transform = component(
+    transform = node(
         steps.TRANSFORM,
         examples=examples,
         schema=schema,
@@ -110,11 +113,11 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         vocabularies=pins.vocabularies,
         store=store,
     )
-    transform.add_upstream_node(gate)
+    transform.wait_for(gate)
 
     kept = kept_for(file.model, file.training, file.backbones, needs_pictures(file.label, file.features))
     hubs = kept.hubs(file.hubs)
-    embedder = component(
+    embedder = node(
         steps.EMBEDDER,
         examples=examples,
         schema=schema,
@@ -127,10 +130,10 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         bad_records=file.data.bad_records,
         store=store,
     )
-    embedder.add_upstream_node(gate)  # holds back all training steps as well
+    embedder.wait_for(gate)  # holds back all training steps as well
     rows = embedder.outputs["rows"]
 
-    training = {
+    training: dict[str, Any] = {
         "examples": examples,
         "rows": rows,
         "schema": schema,
@@ -146,12 +149,12 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         "loss_source": pins.loss,
         "checkpoints": str(places.checkpoints),
     }
-    tuner = component(steps.TUNER, **training, tune=file.tune) if file.tune else None
+    tuner = node(steps.TUNER, **training, tune=file.tune) if file.tune else None
     best = tuner.outputs["best_hyperparameters"] if tuner else None
-    trainer = component(steps.TRAINER, **training, hyperparameters=best)
+    trainer = node(steps.TRAINER, **training, hyperparameters=best)
     exporter = _exporter(file, trainer.outputs["model"], examples, rows, modules)
     model = trainer.outputs["model"] if exporter is None else exporter.outputs["exported_model"]
-    evaluator = component(
+    evaluator = node(
         steps.EVALUATOR,
         examples=examples,
         rows=rows,
@@ -164,7 +167,7 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         store=store,
     )
     blessing = evaluator.outputs["blessing"]
-    pusher = component(
+    pusher = node(
         steps.PUSHER,
         model=model,
         blessing=blessing,
@@ -181,8 +184,8 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         card=_card(file, pins),
     )
 
-    data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
-    model_steps: list[BaseNode] = [
+    data_steps: list[Node] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
+    model_steps: list[Node] = [
         transform,
         embedder,
         *([tuner] if tuner else []),
@@ -193,9 +196,9 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
     ]
     if file.serving.kserve:
         service = file.serving.kserve
-        model_steps.append(component(steps.KSERVE, pushed_model=pusher.outputs["pushed_model"], service=service))
+        model_steps.append(node(steps.KSERVE, pushed_model=pusher.outputs["pushed_model"], service=service))
     if on_cluster:
-        dashboard = component(
+        dashboard = node(
             steps.DASHBOARD,
             name=file.name,
             examples=examples,
@@ -239,13 +242,13 @@ def _card(file: PipelineFile, pins: Pins) -> CardOfFile:
 
 
 def _exporter(
-    file: PipelineFile, model: BaseChannel, examples: BaseChannel, rows: BaseChannel, modules: Mapping[str, BaseChannel]
-) -> BaseNode | None:
+    file: PipelineFile, model: Output, examples: Output, rows: Output, modules: Mapping[str, Output]
+) -> Node | None:
     """Exporter, if the file asks for other forms of the model or publishes a module."""
     published = file.export.publish
     if file.export == Export():
         return None
-    return component(
+    return node(
         steps.EXPORTER,
         without=() if published else ("module",),
         examples=examples,
@@ -259,12 +262,12 @@ def _exporter(
     )
 
 
-def _hub_module(name: str, file: AnyFile, pins: AnyPins) -> BaseNode:
+def _hub_module(name: str, file: AnyFile, pins: AnyPins) -> Node:
     """HubModule for an entry of `hubs`; it gets the features that feed the module, and no others."""
     features, tuned = (
         (file.features, None) if isinstance(file, InferFile) else (file.fed_features, file.model.tuned(name))
     )
-    return component(
+    return node(
         steps.HUB_MODULE,
         instance=name,
         name=name,
@@ -276,9 +279,9 @@ def _hub_module(name: str, file: AnyFile, pins: AnyPins) -> BaseNode:
     )
 
 
-def _backbone(name: str, file: PipelineFile, pins: Pins) -> BaseNode:
+def _backbone(name: str, file: PipelineFile, pins: Pins) -> Node:
     """Backbone for an entry of `backbones`; it gets the features that feed the backbone, and no others."""
-    return component(
+    return node(
         steps.BACKBONE,
         instance=name,
         name=name,
@@ -293,7 +296,7 @@ def _feeding(inputs: Mapping[str, str], features: Features) -> Features:
     return {feature: features[feature] for feature in inputs.values()}
 
 
-def describing(file: AnyFile, files: PinnedFiles, places: Paths | ClusterPaths) -> tuple[BaseNode, BaseNode, BaseNode]:
+def describing(file: AnyFile, files: PinnedFiles, places: Paths | ClusterPaths) -> tuple[Node, Node, Node]:
     """The first steps, which read the data and infer its schema: ExampleGen, StatisticsGen and SchemaGen.
 
     ExampleGen finds the list of files where `file_list.keep` put it.
@@ -301,7 +304,7 @@ def describing(file: AnyFile, files: PinnedFiles, places: Paths | ClusterPaths) 
     store = str(places.store)
     split = None if isinstance(file, InferFile) or not isinstance(file.data.split, HashSplit) else file.data.split
     selection = Selection() if isinstance(file, InferFile) else file.data.selection
-    example_gen = component(
+    example_gen = node(
         steps.EXAMPLE_GEN,
         files=digest_of(files),
         pins=str(places.pins),
@@ -316,7 +319,7 @@ def describing(file: AnyFile, files: PinnedFiles, places: Paths | ClusterPaths) 
         bad_records=file.data.bad_records,
         store=store,
     )
-    statistics_gen = component(steps.STATISTICS_GEN, examples=example_gen.outputs["examples"], store=store)
+    statistics_gen = node(steps.STATISTICS_GEN, examples=example_gen.outputs["examples"], store=store)
     statistics = statistics_gen.outputs["statistics"]
-    schema_gen = component(steps.SCHEMA_GEN, statistics=statistics, infer_feature_shape=1, exclude_splits="[]")
+    schema_gen = node(steps.SCHEMA_GEN, statistics=statistics, infer_feature_shape=1, exclude_splits="[]")
     return example_gen, statistics_gen, schema_gen

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,27 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
 from hubline.artifacts.decision import DECISION, Decision
+from hubline.artifacts.delivery import (
+    APPROVE,
+    DELIVERED,
+    DESTINATION,
+    DIGEST,
+    PUBLISHED,
+    PUSHED,
+    WAITING,
+    WITHDRAWN,
+)
 from hubline.artifacts.findings import DataFindings
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.predictor.evaluation import EVALUATION, LabelAccuracy
-from hubline.components.pusher.executor import APPROVE, DESTINATION, DIGEST, PUBLISHED, PUSHED, WAITING, WITHDRAWN
 from hubline.components.spread.processes import kept
 from hubline.core import interruption
 from hubline.core.errors import DamageError, UserError
 from hubline.core.shard_cache import ShardCache
 from hubline.pipeline import upkeep
 from hubline.pipeline.adapters.tfx import run_locally
+from hubline.pipeline.lineage import attempt_name
 from hubline.pipeline.listener import Listener
 from hubline.pipeline.paths import Paths
 from hubline.pipeline.result import Step
@@ -39,8 +49,27 @@ class Run:
     """One run of a pipeline and its results so far."""
 
     def __init__(
-        self, pipeline: Pipeline, listeners: Sequence[Listener], places: Paths, beam_arguments: Sequence[str] = ()
+        self,
+        name: str,
+        pipeline: Pipeline,
+        listeners: Sequence[Listener],
+        places: Paths,
+        beam_arguments: Sequence[str] = (),
+        forced: Collection[str] = (),
     ) -> None:
+        """A run that hasn't begun.
+
+        Args:
+            name: Name of the run.
+            pipeline: The steps.
+            listeners: Observe the steps.
+            places: Where the pipeline's files are.
+            beam_arguments: Arguments of all Beam pipelines.
+            forced: Ids of steps that run even if they are cached.
+        """
+        self._name = name
+        self._attempts = 0
+        self._forced = frozenset(forced)
         self._pipeline = pipeline
         self._beam_arguments = beam_arguments
         self._places = places
@@ -78,16 +107,25 @@ class Run:
         self.steps.clear()
         for listener in self._listeners:
             listener.planned([component.id for component in self._pipeline.components])
-        run_locally(self._pipeline, self.launch, self._are_reusable, upkeep.empty_folders, self._beam_arguments)
+        self._attempts += 1
+        attempt = attempt_name(self._name, self._attempts)
+        run_locally(
+            self._pipeline, self.launch, self._are_reusable, upkeep.empty_folders, self._beam_arguments, attempt
+        )
 
     def _are_reusable(self, outputs: Mapping[str, Sequence[Any]]) -> bool:
-        """Whether a step's cached artifacts are undamaged, and what it delivered is still there."""
-        return self._seals.are_whole(outputs) and not upkeep.vanished(
-            artifact.get_string_custom_property(delivered)
+        """Whether the current step may be cached, its artifacts are undamaged, and what it delivered is still there."""
+        if self.current in self._forced:
+            return False
+        delivered = (
+            artifact.get_string_custom_property(name)
             for each in outputs.values()
             for artifact in each
-            for delivered in (DESTINATION, WAITING)
+            for name in DELIVERED
         )
+        if fault := upkeep.unusable(self._seals, upkeep.uris(outputs), delivered):
+            _LOGGER.warning("%s; %s runs again", fault, self.current)
+        return fault is None
 
     def decision(self) -> Decision | None:
         """The Evaluator's decision, if the run got that far."""

@@ -57,11 +57,12 @@ def _page(
         pushed_model=result.pushed_model,
         newly_pushed=result.newly_pushed,
         approve_command=result.approve_command,
+        partial=result.partial,
         log=result.log,
         artifacts=result.artifacts,
         unfinished_curves=_unfinished_curves(Paths.of(path, file.name, root), began) if result.failed_step else {},
         time_units=_time_units(file),
-        recipe=_recipe(Run(Path(result.log).parent).inputs, file, path, root, settings),
+        recipe=_recipe(Run(Path(result.log).parent).inputs, file, path, root, settings, result),
     )
     return render(report)
 
@@ -82,7 +83,7 @@ def _time_units(file: AnyFile) -> dict[str, TimeUnit]:
 
 
 def _recipe(
-    inputs: RunInputs | None, file: AnyFile, path: Path, root: Path | None, settings: Sequence[str]
+    inputs: RunInputs | None, file: AnyFile, path: Path, root: Path | None, settings: Sequence[str], result: Result
 ) -> Recipe | None:
     """None if the run ended before it had pinned its inputs."""
     if inputs is None:
@@ -90,6 +91,8 @@ def _recipe(
     described = file.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"kubeflow"})
     options = [] if root is None else ["--root", str(root)]
     options += [part for setting in settings for part in ("--set", setting)]
+    options += ["--from", result.rerun_from] if result.rerun_from else []
+    options += ["--until", result.ended_after] if result.ended_after else []
     modules = {f"hubs.{name}": digest for name, digest in inputs.pins["modules"].items()}
     return Recipe(
         command=shlex.join(["hubline", "run", str(path), *options]),

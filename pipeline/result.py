@@ -52,6 +52,10 @@ class Result(Section):
     """With `tune`, the values of the best trial in the form of the pipeline file."""
     nothing_to_do: bool = False
     """Whether everything was as in the last run that succeeded; `report` is then the folder of that run."""
+    rerun_from: str | None = None
+    """With `--from`, the step from which on steps ran even if they were cached."""
+    ended_after: str | None = None
+    """With `--until`, the last step to run; nothing was pushed unless it is the Pusher, or follows it."""
     steps: tuple[Step, ...] = ()
     """Steps in the order they ran. `pin` runs before the graph and is never cached."""
     seconds: float
@@ -63,3 +67,14 @@ class Result(Section):
     """Folder of `report.json` and of the page, `index.html`."""
     log: str
     """The complete log."""
+
+    @property
+    def partial(self) -> str | None:
+        """What `--from` and `--until` changed, in words; None without them."""
+        parts = []
+        if self.rerun_from:
+            parts.append(f"{self.rerun_from} and the steps that depend on it ran as --from asks, cached or not.")
+        if self.ended_after:
+            ends = "Ended" if self.status == "succeeded" else "To end"
+            parts.append(f"{ends} after {self.ended_after}, as --until asks; steps that it doesn't need did not run.")
+        return " ".join(parts) or None

@@ -53,6 +53,8 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
         say("Nothing to do: file, data, modules, code and serving model are unchanged since the last run.")
     if result.error:
         say(result.error, "red")
+    if result.partial:
+        say(result.partial)
     if result.best_trial:
         say(f"Best trial, to be pasted into {path} in place of tune:")
         say(textwrap.indent(result.best_trial.rstrip(), "  "))

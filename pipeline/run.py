@@ -21,10 +21,12 @@ from hubline.core.spans import to_date
 from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.display import Display
+from hubline.pipeline.graph import graph, unpinned
 from hubline.pipeline.listener import Listener
 from hubline.pipeline.load import Source
 from hubline.pipeline.machine_faults import explained
 from hubline.pipeline.output import into_log
+from hubline.pipeline.partial import WHOLE, Part
 from hubline.pipeline.paths import Paths
 from hubline.pipeline.preflight import check as check_file
 from hubline.pipeline.report import write_page
@@ -53,6 +55,7 @@ def run(
     listener: Listener | None = None,
     settings: Sequence[str] = (),
     verbosity: Verbosity = NORMAL,
+    part: Part = WHOLE,
 ) -> tuple[Result, int]:
     """Runs a pipeline file and shows the progress.
 
@@ -64,6 +67,7 @@ def run(
         listener: Observes the steps, like the terminal.
         settings: Values of the file to change, as `KEY=VALUE`.
         verbosity: How much to tell.
+        part: The part of the pipeline to run.
 
     Returns:
         The result, and the exit code: 0 done, 1 failed or not blessed, 2 an error in what the user provided, 130 or 143
@@ -73,7 +77,7 @@ def run(
         UserError: if the file, or something it refers to, has an error that is found before the run starts.
     """
     with interruption.handled():
-        return _run_file(path, root, quiet, fresh_metadata, listener, settings, verbosity)
+        return _run_file(path, root, quiet, fresh_metadata, listener, settings, verbosity, part)
 
 
 def _run_file(
@@ -84,11 +88,14 @@ def _run_file(
     listener: Listener | None,
     settings: Sequence[str],
     verbosity: Verbosity,
+    part: Part,
 ) -> tuple[Result, int]:
     file, source, warnings = check_file(path, settings, root)
     places = Paths.of(path, file.name, root)
     if fault := root_fault(file.beam, str(places.root)):
         raise PipelineFileError([source.diagnostic(("beam",), fault)])
+    if part != WHOLE:
+        part.check(graph(file, unpinned(file), places))
     began = datetime.now()
     folder = new_folder(places.runs, began)
     log = folder / "run.log"
@@ -102,8 +109,8 @@ def _run_file(
             console.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)
         live = console_on(shown, quiet=verbosity.quiet)
         with log_shown(live) if verbosity.shows_log else nullcontext():
-            result, code = execute(file, source, places, folder, live, listener)
-        result = _written(result, places, lambda: _write_report(result, file, path, root, settings, began))
+            result, code = execute(file, source, places, folder, live, listener, part)
+        result = _written(result, places, lambda: _write_report(result, folder, file, path, root, settings, began))
         if verbosity.quiet:
             show_faults(console, result)
         else:
@@ -112,7 +119,13 @@ def _run_file(
 
 
 def execute(
-    file: AnyFile, source: Source, places: Paths, folder: Path, console: Console, listener: Listener | None
+    file: AnyFile,
+    source: Source,
+    places: Paths,
+    folder: Path,
+    console: Console,
+    listener: Listener | None,
+    part: Part = WHOLE,
 ) -> tuple[Result, int]:
     """Pins the inputs and runs the steps.
 
@@ -129,10 +142,10 @@ def execute(
             interruption.check()
             pins = _pinned(file, listeners)
             keep_inputs(folder, file, pins, digest)
-            if earlier := earlier_result(places, run_key(file, pins, digest)):
+            if part == WHOLE and (earlier := earlier_result(places, run_key(file, pins, digest))):
                 _show_cached(earlier.steps, listeners)
                 return earlier.model_copy(update={"seconds": _since(begin), "log": str(log)}), 0
-            steps = _built(file, source, pins, listeners, places)
+            steps = _built(file, source, pins, listeners, places, folder.name, part)
             steps.run()
         status, error, code = _verdict(steps)
     except KeyboardInterrupt:  # outside the main thread, where Python allows no signal handlers
@@ -140,17 +153,24 @@ def execute(
     except Exception as fault:
         _LOGGER.exception("the run ends")
         status, error, code = failure(fault, steps.current if steps else "pin", source.path, places, log)
-    result = _result(file, pins, steps, folder, status, error, _since(begin))
-    if steps and pins and status == "succeeded":
+    result = _result(file, pins, steps, folder, status, error, _since(begin), part)
+    if steps and pins and status == "succeeded" and part.end is None:
         key, outputs = run_key(file, _after(steps.newly_served(), pins), digest), steps.outputs
         result = _written(result, places, lambda: keep(places, key, outputs, result))
     return result, code
 
 
 def _write_report(
-    result: Result, file: AnyFile, path: Path, root: Path | None, settings: Sequence[str], began: datetime
+    result: Result,
+    folder: Path,
+    file: AnyFile,
+    path: Path,
+    root: Path | None,
+    settings: Sequence[str],
+    began: datetime,
 ) -> None:
-    storage.write_text(f"{result.report}/report.json", result.model_dump_json(indent=2))
+    # A run with nothing to do has a result of its own, and the page of the earlier run.
+    storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
     if not result.nothing_to_do:
         write_page(result, file, path, root, settings, began)
 
@@ -180,16 +200,20 @@ def _pinned(file: AnyFile, listeners: Sequence[Listener]) -> AnyPins:
     return pins
 
 
-def _built(file: AnyFile, source: Source, pins: AnyPins, listeners: Sequence[Listener], places: Paths) -> "Run":
+def _built(
+    file: AnyFile, source: Source, pins: AnyPins, listeners: Sequence[Listener], places: Paths, name: str, part: Part
+) -> "Run":
     with collecting_none():
         # Imported here because TFX takes ten seconds, and errors are found without it.
-        from hubline.pipeline.graph import build
         from hubline.pipeline.local import Run
+        from hubline.pipeline.tfx_pipeline import tfx_pipeline
     interruption.check()
     check(file, pins)
     if isinstance(file, PipelineFile):
         _prepare(file, source)
-    return Run(build(file, pins, places), listeners, places, file.beam.arguments())
+    nodes = graph(file, pins, places)
+    pipeline = tfx_pipeline(file.name, part.nodes(nodes), places)
+    return Run(name, pipeline, listeners, places, file.beam.arguments(), part.forced(nodes))
 
 
 def _prepare(file: PipelineFile, source: Source) -> None:
@@ -226,6 +250,7 @@ def _result(
     status: Status,
     error: str | None,
     seconds: float,
+    part: Part,
 ) -> Result:
     """The result of a run that may have stopped before it pinned its inputs, or before its steps were built."""
     spans = pins.files.spans if pins else None
@@ -253,6 +278,8 @@ def _result(
         metrics=decision.metrics if decision else evaluated.metrics if evaluated else {},
         decision=decision,
         best_trial=steps.best_trial() if steps else None,
+        rerun_from=part.start,
+        ended_after=part.end,
         steps=tuple(steps.steps) if steps else (),
         seconds=seconds,
         failed_step=steps.current if steps else None,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from hubline.artifacts import file_list
-from hubline.artifacts.pins import AnyPins
+from hubline.artifacts.pins import AnyPins, PinnedFiles
 from hubline.core import storage
 from hubline.core.code_digest import STACK
 from hubline.core.config_base import Section
@@ -180,11 +180,15 @@ def _with_files(pins: Mapping[str, Any], lists: str) -> Mapping[str, Any]:
         kept = file_list.read(pins["files"], lists)
     except UserError:
         return pins
-    files = {
+    return {**pins, "files": by_path(kept)}
+
+
+def by_path(files: PinnedFiles) -> dict[str, dict[str, str]]:
+    """What is known of each data file, by split and path."""
+    return {
         split: {each.path: f"{each.size} bytes, {each.version or each.modified}" for each in listed}
-        for split, listed in kept.by_split.items()
+        for split, listed in files.by_split.items()
     }
-    return {**pins, "files": files}
 
 
 def _lists_of_runs(runs: Path) -> set[str]:

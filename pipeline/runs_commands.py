@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from hubline.pipeline.common_options import File, Json
+from hubline.pipeline.common_options import File, Json, Root, RunName
 from hubline.pipeline.terminal import console_on
 
 if TYPE_CHECKING:
     from hubline.pipeline.runs import Run
 
 app = typer.Typer(no_args_is_help=True, help="List and compare the runs of a pipeline file on this machine.")
-
-Root = Annotated[Path | None, typer.Option(help="Same as for hubline run.")]
-RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="Name of a run or its beginning; last, last-1, … count back.")
-]
 
 
 @app.command("list")

@@ -78,6 +78,7 @@ def _infer(file: PipelineFile, places: Paths) -> DataDescription:
     file_list.keep(files, str(places.pins))
     # Imported here because TFX takes ten seconds, and a curated schema is shown without it.
     from hubline.artifacts.examples import Manifest
+    from hubline.components.component import components
     from hubline.components.input_artifacts import read_schema
     from hubline.pipeline.graph import describing
 
@@ -87,7 +88,7 @@ def _infer(file: PipelineFile, places: Paths) -> DataDescription:
         # Workers on other machines don't see the folder.
         is_reached = unreachable_by_workers(file.beam, folder) is None
         arguments = file.beam.arguments() if is_reached else list(IN_ONE_PROCESS)
-        made = _run(describing(file, files, places), folder, arguments)
+        made = _run(components(describing(file, files, places)), folder, arguments)
         statistics = {
             split: statistics_pb2.DatasetFeatureStatisticsList.FromString(
                 Path(f"{made['statistics'][0].uri}/Split-{split}/{SPLIT_STATISTICS}").read_bytes()

@@ -69,14 +69,6 @@ class Seals:
         except ValidationError:
             return f"{path}: it can't be read"
 
-    def are_whole(self, outputs: Mapping[str, Any]) -> bool:
-        """Whether a step's artifacts, by key, are undamaged; logs a warning if not."""
-        for uri in uris(outputs):
-            if damage := self.damage(uri):
-                _LOGGER.warning("%s; the step that made it runs again", damage)
-                return False
-        return True
-
     def drop(self, uri: str) -> None:
         """Marks an artifact as damaged."""
         storage.write_bytes(str(self._path(uri)), b"")
@@ -103,12 +95,19 @@ def drop_damaged(seals: Seals, artifacts: Iterable[str], store: ShardCache) -> l
     return found
 
 
-def vanished(destinations: Iterable[str]) -> bool:
-    """Whether one of the folders that a step delivered to, if any, is gone; logs a warning if so."""
-    for gone in (path for path in destinations if path and not storage.exists(path)):
-        _LOGGER.warning("%s: a step delivered this folder, and it is gone; the step runs again", gone)
-        return True
-    return False
+def unusable(seals: Seals, folders: Iterable[str], destinations: Iterable[str]) -> str | None:
+    """Why a step's earlier result can't be used again; None if it can.
+
+    Args:
+        seals: Seals of the artifacts.
+        folders: Folders of the step's artifacts.
+        destinations: Folders that the step delivered to; empty for an artifact that tells of none.
+    """
+    for folder in folders:
+        if damage := seals.damage(folder):
+            return damage
+    gone = next((path for path in destinations if path and not storage.exists(path)), None)
+    return gone and f"{gone}: the step delivered this folder, and it is gone"
 
 
 def uris(outputs: Mapping[str, Any]) -> Iterator[str]:

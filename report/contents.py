@@ -78,6 +78,8 @@ class RunReport:
     newly_pushed: bool = False
     approve_command: str | None = None
     """The command that approves the model, if it waits for approval."""
+    partial: str | None = None
+    """What `--from` and `--until` changed, if they were given."""
     log: str | None = None
     artifacts: Artifacts = Artifacts()
     unfinished_curves: Mapping[str, Sequence[float]] = field(default_factory=dict)

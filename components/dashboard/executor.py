@@ -19,6 +19,7 @@ from hubline.components.dashboard.artifacts import (
     show,
 )
 from hubline.components.dashboard.markdown import decision_text
+from hubline.components.module_keys import PREFIX
 from hubline.core import storage
 from hubline.report.contents import Artifacts, Findings, RunReport
 from hubline.report.labels.predictions import PredictionsByClass
@@ -35,7 +36,7 @@ class Executor(base_executor.BaseExecutor):
         Every artifact has a preview text, and a display name that states what it shows and of which split.
         """
         modules = {name: artifact.uri for name, artifact in module_channels.artifacts(input_dict).items()}
-        others = (name for name in input_dict if name not in module_channels.inputs(modules))
+        others = (name for name in input_dict if not name.startswith(PREFIX))
         folders = {name: artifact_utils.get_single_uri(input_dict[name]) for name in others}
         with storage.open_binary(f"{folders.pop('blessing')}/{DECISION}") as file:
             decision = Decision.model_validate_json(file.read())

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from hubline.artifacts.examples import LeftOut, Origin, SplitPart
 from hubline.artifacts.quarantine import FILE, QuarantinedRecord, write_quarantine
-from hubline.components.example_gen.contract import ColumnTypes, are_sound, find_fault, kind_of
+from hubline.components.example_gen.contract import ColumnTypes
 from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, Job, broken, damaged, split_of
+from hubline.components.example_gen.record_checks import are_sound, find_fault, kind_of
 from hubline.components.example_gen.selector import Reason, reason_of, selector_of
 from hubline.components.example_gen.split_keys import key_of_record
 from hubline.components.example_gen.strata import places_of

@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from hubline.artifacts.examples import LeftOut, Origin, SplitPart
 from hubline.artifacts.quarantine import FILE, QuarantinedRecord, write_quarantine
-from hubline.components.example_gen.contract import ColumnTypes, Contract, find_fault, kind_of
+from hubline.components.example_gen.contract import ColumnTypes, Contract
 from hubline.components.example_gen.ingest_graphs import Graphs, graphs_of
 from hubline.components.example_gen.ingest_job import QUARANTINE, UNPARSED, IngestResult, Job, broken
+from hubline.components.example_gen.record_checks import find_fault, kind_of
 from hubline.components.example_gen.records import columns_of, value_type, values_of
 from hubline.components.example_gen.selector import LEFT_OUT, Reason, Selector, selector_of
 from hubline.core import interruption, storage

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.splits import HashSplit
-from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound
+from hubline.components.example_gen.contract import ColumnTypes, Contract
 from hubline.components.example_gen.ingest_job import Stratum, split_of
+from hubline.components.example_gen.record_checks import are_sound
 from hubline.components.example_gen.selector import LEFT_OUT, Reason, Selector
 from hubline.components.example_gen.split_keys import keys_of
 from hubline.components.example_gen.strata import places_of

@@ -1,11 +1,10 @@
 """The contract of records that features and a label ask for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hubline.components.config.splits import HashSplit
+from hubline.components.example_gen.contract import Contract
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.feature_columns import clip_columns, image_columns, sound_columns, stored_pixels
 from hubline.preprocessing.labels.binary import BinaryLabel
@@ -15,9 +14,6 @@ from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.preprocessing.labels.parts import LabelParts
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.preprocessing.labels.regression import RegressionLabel
-
-if TYPE_CHECKING:
-    from hubline.components.example_gen.contract import Contract
 
 
 def _class(label: ClassLabel) -> dict[str, Any]:
@@ -65,8 +61,6 @@ def contract_of(
     features: Features, label: Label | None, weight: str | None = None, split: HashSplit | None = None
 ) -> Contract:
     """The contract for features and, if given, a label, a column of sample weights and a split by hash."""
-    from hubline.components.example_gen.contract import Contract  # imports TensorFlow, which `hubline check` must not
-
     images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
     of_label = CONTRACTS.of(label.kind)(label) if label else {}
     pixels = tuple(sorted(stored_pixels(features).items()))

@@ -5,10 +5,10 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
+from hubline.artifacts.delivery import DESTINATION, VERSION
 from hubline.components.config.serving import InferenceService
 from hubline.components.kserve.inference_service import OwnedFields, connect
 from hubline.components.kserve.roll_out import roll_out
-from hubline.components.pusher.executor import DESTINATION, VERSION
 from hubline.core.digest import tree_digest
 from hubline.serving.push import copy_once
 

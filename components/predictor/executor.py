@@ -9,6 +9,7 @@ from typing import Any
 from tfx.types import artifact_utils
 
 from hubline.artifacts import quarantine
+from hubline.artifacts.delivery import DESTINATION, DIGEST, PUSHED
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.names import TRIED_FILE
 from hubline.artifacts.pins import ServedVersion
@@ -34,7 +35,6 @@ from hubline.components.predictor.label_file import read_labels
 from hubline.components.predictor.model import ModelSpec
 from hubline.components.predictor.predict import BadItem
 from hubline.components.predictor.records_model import RecordsModelSpec
-from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
 from hubline.components.spread.executor import StageExecutor
 from hubline.components.spread.stage import Stage
 from hubline.core import storage

@@ -10,6 +10,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from hubline.artifacts.decision import DECISION, Decision
+from hubline.artifacts.delivery import APPROVE, DESTINATION, DIGEST, PUBLISHED, PUSHED, VERSION, WAITING, WITHDRAWN
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.names import BLESSED
 from hubline.artifacts.pins import ServedVersion
@@ -31,17 +32,6 @@ from hubline.serving.push import push
 from hubline.serving.retention import prune
 from hubline.serving.versions import newest_version, number_of
 from hubline.serving.waiting import wait
-
-# Custom properties in which TFX's own Pusher records where a model went.
-DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"
-PUBLISHED = "published_module"
-"""Custom property with the path of the hub module that the run published, or of the same one published before."""
-DIGEST = "digest"
-"""Custom property with the digest of the files, if this run pushed them."""
-WITHDRAWN = "withdrawn"
-"""Custom property with the reason why the model was not pushed, if it was rolled back."""
-WAITING, APPROVE = "waiting_model", "approve_command"
-"""Custom properties with the folder in which the model waits for approval, and the command that approves it."""
 
 
 @dataclass(frozen=True)

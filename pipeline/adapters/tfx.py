@@ -5,9 +5,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
+from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
 from tfx.orchestration.local import local_dag_runner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import beam_executor_operator, launcher
+from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.proto.orchestration import executable_spec_pb2, placeholder_pb2
 
 Outputs = Mapping[str, Any]
@@ -20,6 +22,7 @@ def run_locally(
     reusable: Callable[[Outputs], bool] | None = None,
     before_outputs: Callable[[Outputs], None] | None = None,
     beam_arguments: Sequence[str] = (),
+    run_id: str | None = None,
 ) -> None:
     """Runs a pipeline with TFX's LocalDagRunner, with hooks.
 
@@ -35,6 +38,7 @@ def run_locally(
         reusable: Whether cached outputs may be reused; otherwise the step runs.
         before_outputs: Called with the outputs of a step before their folders are created.
         beam_arguments: Beam pipeline arguments of every Beam step; not part of the cache keys.
+        run_id: Name of the run in ML Metadata; by default the time at which it began.
     """
     given = [
         placeholder_pb2.PlaceholderExpression(value=metadata_store_pb2.Value(string_value=argument))
@@ -54,6 +58,12 @@ def run_locally(
         def launch(self) -> Any:
             return around_step(self._pipeline_node.node_info.id, super().launch)
 
+    class Runner(local_dag_runner.LocalDagRunner):
+        def run_with_ir(self, pipeline: Any, run_options: Any = None) -> None:
+            if run_id is not None:
+                substitute_runtime_parameter(pipeline, {PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+            super().run_with_ir(pipeline, run_options)
+
     cache, folders = launcher.cache_utils, launcher.outputs_utils
     find, make = cache.get_cached_outputs, folders.make_output_dirs
 
@@ -70,7 +80,7 @@ def run_locally(
         patches.enter_context(_replaced(launcher, "Launcher", Launcher))
         patches.enter_context(_replaced(cache, "get_cached_outputs", get_cached_outputs))
         patches.enter_context(_replaced(folders, "make_output_dirs", make_output_dirs))
-        local_dag_runner.LocalDagRunner().run(pipeline)
+        Runner().run(pipeline)
 
 
 @contextmanager

@@ -10,17 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hubline.artifacts import file_list
+from hubline.components.node import in_order
 from hubline.core import interruption
 from hubline.core.errors import RunError
 from hubline.core.garbage import collect_none_at_exit
 from hubline.core.shard_cache import ShardCache
+from hubline.pipeline.graph import graph
 from hubline.pipeline.kubeflow import logs
 from hubline.pipeline.kubeflow.entrypoint import explain
 from hubline.pipeline.kubeflow.exec_properties import handed
 from hubline.pipeline.kubeflow.executor_io import ExecutorInput
 from hubline.pipeline.kubeflow.notify import RUN_ID
 from hubline.pipeline.kubeflow.parameter_definitions import has_workers, with_changes
-from hubline.pipeline.kubeflow.pipeline_spec import graph
 from hubline.pipeline.kubeflow.tasks import task_name
 from hubline.pipeline.kubeflow.workers import preflight
 from hubline.pipeline.kubeflow.workers.settings import TRAINER, spread_steps, workers_key
@@ -61,14 +62,14 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
         preflight.check(SHARDS, workers_key(step))
     pins = pin(file)
     check(file, pins)
-    nodes = {node.id: node for node in graph(file, pins)}
+    state = file.kubeflow.state or ""
+    places = ClusterPaths(state)
+    nodes = {node.id: node for node in in_order(graph(file, pins, places))}
     if list(nodes) != list(steps):
         raise RunError(
             f"the package has the steps {', '.join(steps)}, but this image builds {', '.join(nodes)} from the file; "
             "compile with the Hubline version of the image"
         )
-    state = file.kubeflow.state or ""
-    places = ClusterPaths(state)
     ShardCache(places.store).sweep()
     file_list.sweep(places.pins, newest=file_list.keep(pins.files, places.pins))
     return {task_name(name): handed(node.exec_properties, state) for name, node in nodes.items()}

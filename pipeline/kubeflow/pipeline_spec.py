@@ -9,14 +9,15 @@ backend's cache sees them before it starts a pod.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.types import Channel
 from tfx.utils import name_utils
 
-from hubline.artifacts.pins import AnyPins, PinnedFiles, Pins, PinsToInfer, ServedVersion
 from hubline.components.beam import Beam
+from hubline.components.component import components
+from hubline.components.node import in_order
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
-from hubline.pipeline.graph import build
+from hubline.pipeline.graph import graph, unpinned
 from hubline.pipeline.kubeflow import tasks
 from hubline.pipeline.kubeflow.entrypoint import BEAM, PROPERTIES, BeamArguments
 from hubline.pipeline.kubeflow.escaping import argument
@@ -68,7 +69,7 @@ def package(file: AnyFile, image: str) -> tuple[Json, Json]:
 
 
 def _nodes(file: AnyFile) -> list[Node]:
-    steps, form = graph(file, unpinned(file)), from_form(offered(file))
+    steps, form = on_cluster(file), from_form(offered(file))
     executors = {workers.TRAINER: workers.EXECUTOR} if has_workers(file) else {}
     tasks_of_steps = [_step(step, executors.get(step.id)) for step in steps]
     pin, others = _pin(file, steps, form), join(tasks_of_steps, pods(file))
@@ -102,29 +103,9 @@ def pods(file: AnyFile) -> Mapping[str, Sequence[str]]:
     return {pod: steps for pod, steps in alone.items() if len(steps) > 1}
 
 
-def graph(file: AnyFile, pins: AnyPins) -> list[BaseNode]:
+def on_cluster(file: AnyFile) -> list[BaseComponent]:
     """The steps of a pipeline file on a cluster, without `Pin`."""
-    return build(file, pins, ClusterPaths(file.kubeflow.state or "")).components
-
-
-def unpinned(file: AnyFile) -> AnyPins:
-    """Placeholder for what `Pin` finds at run time; sufficient to determine the steps."""
-    files, modules = PinnedFiles(by_split={}), dict.fromkeys(file.hubs, "")
-    if isinstance(file, InferFile):
-        return PinsToInfer(files=files, modules=modules, model=_asked(file), labels=None, pushed=None)
-    return Pins(
-        files=files,
-        data_schema="?" if file.data.data_schema else None,
-        baseline=None,
-        vocabularies={},
-        modules=modules,
-        backbones=dict.fromkeys(file.backbones, ""),
-        serving=None,
-    )
-
-
-def _asked(file: InferFile) -> ServedVersion | None:
-    return ServedVersion(path="", digest="") if file.model else None
+    return components(in_order(graph(file, unpinned(file), ClusterPaths(file.kubeflow.state or ""))))
 
 
 def _about(file: AnyFile) -> str:
@@ -135,7 +116,7 @@ def _about(file: AnyFile) -> str:
     )
 
 
-def _pin(file: AnyFile, steps: list[BaseNode], form: dict[str, Input]) -> Task:
+def _pin(file: AnyFile, steps: list[BaseComponent], form: dict[str, Input]) -> Task:
     names = [step.id for step in steps]
     return Task(
         step=PIN,
@@ -147,7 +128,7 @@ def _pin(file: AnyFile, steps: list[BaseNode], form: dict[str, Input]) -> Task:
     )
 
 
-def _step(step: BaseNode, executor: str | None) -> Task:
+def _step(step: BaseComponent, executor: str | None) -> Task:
     """The task of a step.
 
     Args:
@@ -167,7 +148,7 @@ def _step(step: BaseNode, executor: str | None) -> Task:
     )
 
 
-def _types(step: BaseNode) -> str:
+def _types(step: BaseComponent) -> str:
     """Class of each input and output artifact, which the launcher doesn't pass."""
     channels = {**step.inputs, **step.outputs}
     return argument({name: type_name(channel.type) for name, channel in channels.items()})

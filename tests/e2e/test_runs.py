@@ -25,6 +25,7 @@ from hubline.components.spread import local
 from hubline.components.spread.own_tasks import OwnTasks
 from hubline.components.spread.processes import Processes
 from hubline.core.digest import tree_digest
+from hubline.pipeline.partial import Part
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from hubline.pipeline.runs import differences, runs_of
@@ -34,6 +35,7 @@ from hubline.serving.versions import version_numbers, versions
 from hubline.serving.waiting import find
 from hubline.trainer.training_notes import Notes
 from tests.support import example_data, hub_modules
+from tests.support.planned import as_planned
 from tests.support.project import HUBLINE, PIPELINE, PROJECT, make_project
 
 pytestmark = pytest.mark.slow
@@ -164,14 +166,14 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     for beam, expected in (("beam: {workers: 2}\n", ["Evaluator", "Pusher"]), ("", [])):
         path.write_text(text + beam)
         last_run.unlink()
-        again, code = run(path, None, quiet=True)
+        again, code = as_planned(path)
         assert (code, ran(again), again.nothing_to_do) == (0, expected, False)
         assert not again.newly_pushed and again.pushed_model == first.pushed_model and again.metrics == first.metrics
         assert again.decision is not None and again.decision.compared_with == first.pushed_model
 
     rewrite(path, "training:", "model: {head: {hidden: [16]}}\ntraining:")
     rewrite(path, "serving: {", "serving: {keep: 2, approval: required, ")
-    other_head, code = run(path, None, quiet=True)
+    other_head, code = as_planned(path)
     assert (code, ran(other_head)) == (0, ["Trainer", "Evaluator", "Pusher"])
     assert not other_head.newly_pushed and other_head.pushed_model == first.pushed_model
     waits = find(str(serving), None)
@@ -193,7 +195,7 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     rewrite(path, "approval: required, ", "")
 
     example_data.write_tfrecord(path.parent / "data" / "a.tfrecord", example_data.labelled(160))
-    other_data, code = run(path, None, quiet=True)
+    other_data, code = as_planned(path)
     assert (code, [step.id for step in other_data.steps if step.cached]) == (0, ["HubModule.mean"])
     assert version_numbers(str(serving)) == [2, 3], "the file keeps two"
 
@@ -201,7 +203,7 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     rewrite(path, "thresholds: {", "thresholds: {cross_entropy: {at_most: 0.0}, ")
     served = sorted(item.name for item in serving.iterdir())
     for expected in (["Evaluator", "Pusher"], []):
-        refused, code = run(path, None, quiet=True)
+        refused, code = as_planned(path)
         assert (code, refused.status, ran(refused)) == (1, "not_blessed", expected)
         assert not refused.newly_pushed and refused.pushed_model == other_data.pushed_model
         assert sorted(item.name for item in serving.iterdir()) == served
@@ -219,10 +221,16 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     # What was rolled back is not pushed again by the next run, which says so.
     rewrite(path, "thresholds: {cross_entropy: {at_most: 0.0}, ", "thresholds: {")
     back = rollback(str(serving), "wrong labels")
-    withdrawn, code = run(path, None, quiet=True)
+    withdrawn, code = as_planned(path)
     assert (code, ran(withdrawn), withdrawn.blessed) == (0, ["Evaluator", "Pusher"], True)
     assert not withdrawn.newly_pushed and withdrawn.pushed_model == f"{serving}/{back.version}"
     assert any("was rolled back" in warning and "wrong labels" in warning for warning in withdrawn.warnings)
+
+    # A step runs again though nothing changed, and nothing follows; the page says so.
+    partial, code = as_planned(path, Part("Evaluator", "Evaluator"))
+    assert (code, ran(partial), partial.steps[-1].id) == (0, ["Evaluator"], "Evaluator")
+    assert (partial.rerun_from, partial.ended_after, partial.newly_pushed) == ("Evaluator", "Evaluator", False)
+    assert "Ended after Evaluator" in Path(partial.report, "index.html").read_text()
 
 
 def test_a_record_that_does_not_decode_is_named_and_nothing_is_pushed(tmp_path: Path) -> None:
@@ -268,11 +276,11 @@ def test_data_that_has_drifted_from_its_baseline_stops_the_run_or_is_reported(tm
     rewrite(path, "examples: data", f"examples: data{lines}\n  drift: {{policy: fail, columns: {{miles: 0.3}}}}")
     make_project(tmp_path, path.read_text(), records=with_miles(20))
 
-    stopped, code = run(path, None, quiet=True)
+    stopped, code = as_planned(path)
     assert (code, stopped.status, stopped.failed_step) == (1, "failed", "DataGate")
     assert "column 'miles': has drifted from the baseline: Jensen-Shannon divergence" in str(stopped.error)
     rewrite(path, "policy: fail", "policy: report")
-    reported, code = run(path, None, quiet=True)
+    reported, code = as_planned(path)
     assert (code, reported.status) == (0, "succeeded")
     assert ran(reported)[0] == "ExampleValidator"
     assert [line in str(stopped.error) for line in reported.warnings] == [True]
@@ -281,7 +289,7 @@ def test_data_that_has_drifted_from_its_baseline_stops_the_run_or_is_reported(tm
         assert '<section id="drift">' in page and "limit 0.3; mean" in page
 
     rewrite(path, "miles: 0.3", "miles: 1")
-    relaxed, code = run(path, None, quiet=True)
+    relaxed, code = as_planned(path)
     assert (code, relaxed.warnings) == (0, ())
     assert ran(relaxed) == ["ExampleValidator", "DataGate", "Evaluator", "Pusher"], "nothing is trained again"
 
@@ -392,7 +400,7 @@ def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path) -> None:
     assert "The training was cut short; these are its epochs so far." in page
     so_far = json.loads(re.findall(r'id="figures">(.*?)</script>', page, re.DOTALL)[0])["curve-loss"]["data"][0]["y"]
 
-    result, code = run(path, None, quiet=True)
+    result, code = as_planned(path)
     assert (code, ran(result)) == (0, ["Trainer", "Evaluator", "Pusher"])
     curves = json.loads(Path(result.artifacts.model_run, "curves.json").read_text())
     assert 0 < len(so_far) < 80 == len(curves["loss"]) and curves["loss"][: len(so_far)] == so_far
@@ -400,7 +408,7 @@ def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path) -> None:
     assert "epoch=80" in log and "epoch=1 " not in log
     assert versions(str(tmp_path / "serving")) == ["1"]
     shutil.rmtree(tmp_path / "serving")  # a serving folder that is gone is filled again, not told as served
-    again_pushed, code = run(path, None, quiet=True)
+    again_pushed, code = as_planned(path)
     assert (code, ran(again_pushed), again_pushed.newly_pushed) == (0, ["Pusher"], True)
     assert versions(str(tmp_path / "serving")) == ["1"]
 
@@ -452,12 +460,17 @@ def test_changed_code_runs_the_steps_that_use_it(life, tmp_path: Path) -> None:
     run(path, None, quiet=True)
     with (tmp_path / "artifacts" / "decision.py").open("a") as source:
         source.write("CHANGED = 1\n")
-    done = subprocess.run(
-        [*HUBLINE, "run", str(path), "--json"],
-        capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    planned, done = (
+        subprocess.run(
+            [*HUBLINE, command, str(path), "--json"],
+            capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        ).stdout.splitlines()[-1]
+        for command in ("plan", "run")
     )  # fmt: skip
-    result = Result.model_validate_json(done.stdout.splitlines()[-1])
-    assert ran(result) == ["Evaluator", "Pusher"]
+    steps = [step for step in json.loads(planned)["steps"] if not step["cached"]]
+    result = Result.model_validate_json(done)
+    assert ran(result) == [step["id"] for step in steps] == ["Evaluator", "Pusher"]
+    assert steps[0]["reasons"][0]["text"] == "its code changed"
 
 
 @pytest.mark.both_stacks

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 
 from hubline.components.pin.snapshot import pin
 from hubline.core.errors import UserError
-from hubline.pipeline.graph import build
+from hubline.pipeline.graph import graph
 from hubline.pipeline.load import load
 from hubline.pipeline.paths import Paths
 from hubline.pipeline.run import run
@@ -222,8 +222,7 @@ def test_a_function_beside_the_file_is_run_from_data_to_a_served_model(project: 
 def keys(path: Path) -> dict[str, object]:
     file, _ = load(path)
     pins = pin(file.data, file.features, file.hubs, file.serving.destination, file.backbones)
-    steps = build(file, pins, Paths(path.parent / "root")).components
-    return {step.id: dict(step.exec_properties) for step in steps}
+    return {node.id: dict(node.exec_properties) for node in graph(file, pins, Paths(path.parent / "root"))}
 
 
 def stale(before: dict[str, object], after: dict[str, object]) -> set[str]:
@@ -245,10 +244,8 @@ def test_a_changed_function_or_helper_runs_the_backbone_again_and_nothing_that_r
 def test_the_trainer_reads_what_the_backbone_made(project: Path) -> None:
     file, _ = load(project)
     pins = pin(file.data, file.features, file.hubs, file.serving.destination, file.backbones)
-    steps = {step.id: step for step in build(file, pins, Paths(project.parent / "root")).components}
-    reads = {channel.producer_component_id for channel in steps["Trainer"].inputs.values()}
-    assert "Backbone.small" in reads
-    assert "Backbone.small" in {step.id for step in steps["ExampleGen"].upstream_nodes}
+    nodes = {node.id: node for node in graph(file, pins, Paths(project.parent / "root"))}
+    assert "Backbone.small" in nodes["Trainer"].reads and "Backbone.small" in nodes["ExampleGen"].upstream
 
 
 def test_weights_count_by_their_content(project: Path) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tfx.orchestration.pipeline import Pipeline
 
+from hubline.components.node import Node, downstream, in_order
 from hubline.components.pin.snapshot import pin
 from hubline.core import code_digest as code_digests
-from hubline.pipeline.graph import build
+from hubline.pipeline import graph as graphs
 from hubline.pipeline.load import load
 from hubline.pipeline.paths import Paths
 from tests.support import example_data
@@ -27,25 +27,22 @@ def project(tmp_path: Path) -> Path:
     return make_project(tmp_path / "project", records=example_data.labelled(20))
 
 
-def graph(path: Path) -> Pipeline:
+def graph(path: Path) -> list[Node]:
     file, _ = load(path)
-    return build(file, pin(file.data, file.features, file.hubs, file.serving.destination), Paths(path.parent / "root"))
+    pins = pin(file.data, file.features, file.hubs, file.serving.destination)
+    return in_order(graphs.graph(file, pins, Paths(path.parent / "root")))
 
 
-def keys(pipeline: Pipeline) -> dict[str, object]:
+def keys(steps: list[Node]) -> dict[str, object]:
     """Properties of each step, which TFX hashes into its cache key along with the step's inputs."""
-    return {step.id: dict(step.exec_properties) for step in pipeline.components}
+    return {step.id: dict(step.exec_properties) for step in steps}
 
 
-def run_again(before: Pipeline, after: Pipeline) -> set[str]:
+def run_again(before: list[Node], after: list[Node]) -> set[str]:
     """Steps whose own key changed, and all steps downstream of them."""
     old, new = keys(before), keys(after)
     stale = {step for step in new if old.get(step) != new[step]}
-    for step in after.components:  # in topological order
-        inputs = {channel.producer_component_id for channel in step.inputs.values()}
-        if inputs & stale:
-            stale.add(step.id)
-    return stale
+    return downstream(after, stale)
 
 
 def behind(*steps: str) -> set[str]:
@@ -77,14 +74,14 @@ def replace(old: str, new: str) -> Callable[[Path], None]:
 
 @pytest.mark.both_stacks
 def test_the_graph_is_the_one_that_is_documented(project: Path) -> None:
-    assert [step.id for step in graph(project).components] == STEPS
+    assert [step.id for step in graph(project)] == STEPS
 
 
 def test_a_share_for_the_new_version_runs_the_step_that_gives_it_alone(project: Path) -> None:
     service = "destination: serving, kserve: {name: a, namespace: b, models: gs://bucket/models, canary_percent: 10}"
     replace("destination: serving", service)(project)
     before = graph(project)
-    assert [step.id for step in before.components] == [*STEPS, "KServe"]
+    assert [step.id for step in before] == [*STEPS, "KServe"]
     replace("canary_percent: 10", "canary_percent: 50")(project)
     assert run_again(before, graph(project)) == {"KServe"}
 

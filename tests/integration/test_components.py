@@ -32,6 +32,7 @@ from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
 from hubline.components.hub_module.executor import Executor as HubModule
 from hubline.components.input_artifacts import split_files
+from hubline.components.node import Output, node
 from hubline.components.pin.snapshot import pin_vocabularies
 from hubline.components.statistics_gen.executor import Executor as OurStatisticsGen
 from hubline.components.transform.config import TransformConfig
@@ -62,14 +63,16 @@ def analysed(folder: Path, features: Features, columns: Mapping[str, Sequence], 
     schema = artifact(standard_artifacts.Schema, folder / "schema")
     Path(schema.uri, "schema.pbtxt").write_text(text_format.MessageToString(make_job.schema(label="INT", **types)))
     label = ClassLabel.model_validate({"kind": "class", "from": "label"})
-    step = component(
+    transform = node(
         declared.TRANSFORM,
-        examples=Channel(type=standard_artifacts.Examples),
-        schema=Channel(type=standard_artifacts.Schema),
+        examples=Output("ExampleGen", "examples", "Examples"),
+        schema=Output("ParsingSchema", "parsing_schema", "Schema"),
         config=TransformConfig(features=features, label=label),
         vocabularies=pin_vocabularies(features),
         store=str(folder / "store"),
     )
+    kinds = {"examples": standard_artifacts.Examples, "schema": standard_artifacts.Schema}
+    step = component(transform, **{key: Channel(type=kind) for key, kind in kinds.items()})
 
     def run() -> tft.TFTransformOutput:
         outputs = {key: [artifact(channel.type, folder / "out" / key)] for key, channel in step.outputs.items()}

@@ -7,9 +7,10 @@ import pytest
 from tfx.dsl.components.base import base_beam_executor, base_executor
 
 from hubline.artifacts import file_list
+from hubline.components.component import components
 from hubline.components.pin.snapshot import pin
 from hubline.core import code_digest as code_digests
-from hubline.pipeline.graph import build
+from hubline.pipeline.graph import graph
 from hubline.pipeline.load import load
 from hubline.pipeline.paths import Paths
 from tests.support import example_data
@@ -37,9 +38,9 @@ class Runs:
         pins = pin(file.data, file.features, file.hubs, file.serving.destination)
         places = Paths(self._folder / "root")
         file_list.keep(pins.files, str(places.pins))
-        pipeline = build(file, pins, places)
+        steps = components(graph(file, pins, places))
         store, made, fresh = places.store, {}, set()
-        for step in (step for step in pipeline.components if step.id in STEPS):
+        for step in (step for step in steps if step.id in STEPS):
             before = set(Path(store).glob("*"))
             outputs = {key: channel.type() for key, channel in step.outputs.items()}
             for key, artifact in outputs.items():

@@ -8,11 +8,12 @@ import pytest
 from tfx.types import standard_artifacts
 
 from hubline.artifacts.decision import DECISION, Decision
+from hubline.artifacts.delivery import APPROVE, DESTINATION, PUSHED, WAITING
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import ServedVersion
 from hubline.components.dashboard.artifacts import Markdown
 from hubline.components.pin.snapshot import pin_serving
-from hubline.components.pusher.executor import APPROVE, DESTINATION, PUSHED, WAITING, Executor
+from hubline.components.pusher.executor import Executor
 from hubline.core import storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError

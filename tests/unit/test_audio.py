@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from pydantic import TypeAdapter, ValidationError
 
-from hubline.components.example_gen.contract import are_sound, find_fault, kind_of
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.components.example_gen.record_checks import are_sound, find_fault, kind_of
 from hubline.components.predictor.hub_model import HubModelSpec, Options
 from hubline.components.predictor.inputs import Item
 from hubline.preprocessing.config import Features

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from hubline.components.example_gen.contract import are_sound, find_fault, kind_of
 from hubline.components.example_gen.label_contracts import contract_of
+from hubline.components.example_gen.record_checks import are_sound, find_fault, kind_of
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.preprocessing.columns import parsing_spec, present

@@ -7,7 +7,8 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hubline.components.example_gen.contract import Boxes, ColumnTypes, Contract, are_sound, find_fault
+from hubline.components.example_gen.contract import Boxes, ColumnTypes, Contract
+from hubline.components.example_gen.record_checks import are_sound, find_fault, rules_of
 from tests.support import example_data
 
 PNG = bytes(tf.io.encode_png(tf.zeros([2, 2, 1], tf.uint8)).numpy())
@@ -123,6 +124,6 @@ def test_mask_and_words_reject_the_same_records(name: str) -> None:
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_every_column_of_a_contract_has_a_rule(name: str) -> None:
     contract, kind = CONTRACTS[name]
-    ruled = {column for rule in contract.rules for column in rule.dtypes(kind.dtypes(contract))}
+    ruled = {column for rule in rules_of(contract) for column in rule.dtypes(kind.dtypes(contract))}
     label = (contract.label,) if contract.label else ()
     assert ruled == {*contract.images, *contract.masks, *contract.typed, *label}

@@ -13,7 +13,8 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 from pydantic import TypeAdapter
 
-from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound, find_fault
+from hubline.components.example_gen.contract import ColumnTypes, Contract
+from hubline.components.example_gen.record_checks import are_sound, find_fault
 from hubline.components.predictor.exported_model import ExportedModelSpec
 from hubline.components.predictor.hub_model import HubModelSpec, Options
 from hubline.components.predictor.input_binding import InputBinding

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils, standard_artifacts
 
+from hubline.artifacts.delivery import DESTINATION, VERSION
 from hubline.components.kserve.executor import Executor
-from hubline.components.pusher.executor import DESTINATION, VERSION
 from hubline.core.digest import tree_digest
 from hubline.core.errors import UserError
 from hubline.pipeline.diagnostics import PipelineFileError

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from sklearn.metrics import f1_score
 
-from hubline.components.example_gen.contract import find_fault
 from hubline.components.example_gen.label_contracts import contract_of
+from hubline.components.example_gen.record_checks import find_fault
 from hubline.core.errors import DataError
 from hubline.preprocessing.columns import present
 from hubline.preprocessing.config import Label

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from hubline.components.example_gen.contract import are_sound, find_fault, kind_of
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.components.example_gen.record_checks import are_sound, find_fault, kind_of
 from hubline.components.predictor.pictures import overlaid, png
 from hubline.preprocessing import mask_files, masks
 from hubline.preprocessing.encoded_images import shape_of

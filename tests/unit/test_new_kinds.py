@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 import hubline
-from hubline.components.example_gen.contract import ColumnTypes, Contract, find_fault
+from hubline.components.example_gen.contract import ColumnTypes, Contract
+from hubline.components.example_gen.record_checks import find_fault
 from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.columns import present
 from hubline.preprocessing.kinds.kind import TransformContext

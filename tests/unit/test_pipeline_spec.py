@@ -17,7 +17,7 @@ from hubline.pipeline.kubeflow.compile import compile_file
 from hubline.pipeline.kubeflow.config import Kubeflow
 from hubline.pipeline.kubeflow.escaping import argument, yaml
 from hubline.pipeline.kubeflow.parameter_definitions import dumped
-from hubline.pipeline.kubeflow.pipeline_spec import graph, package, unpinned
+from hubline.pipeline.kubeflow.pipeline_spec import on_cluster, package
 from hubline.pipeline.kubeflow.tasks import Task, dag, task_name
 from hubline.pipeline.kubeflow.workflow_size import LIMIT, workflow_size
 from hubline.pipeline.load import load
@@ -70,7 +70,7 @@ def test_the_graph_has_few_arrows_and_keeps_the_order_of_steps(tmp_path: Path) -
     tasks = spec["root"]["dag"]["tasks"]
     # KFP's local runner orders tasks by this alone; its backend adds the producers of inputs.
     waits = {name: {*task.get("dependentTasks", ())} for name, task in tasks.items()}
-    for node in graph(file, unpinned(file)):
+    for node in on_cluster(file):
         wanted = {task_name(each.id) for each in node.upstream_nodes} | {"pin"}
         assert wanted <= reached(waits, task_name(node.id))
     for name, task in tasks.items():

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from hubline.components.config.splits import HashSplit
-from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound, find_fault, kind_of
+from hubline.components.example_gen.contract import ColumnTypes, Contract
 from hubline.components.example_gen.ingest_job import QUARANTINE, split_of
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.components.example_gen.record_checks import are_sound, find_fault, kind_of
 from hubline.core.errors import DataError
 from hubline.preprocessing.config import Features, Label
 from tests.support import example_data

@@ -14,8 +14,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD
-from hubline.components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.label_contracts import contract_of
+from hubline.components.example_gen.record_checks import are_sound, find_fault, kind_of
 from hubline.core.float64 import from_parts, to_parts
 from hubline.pipeline.cli import app
 from hubline.pipeline.diagnostics import PipelineFileError

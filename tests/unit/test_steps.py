@@ -17,6 +17,7 @@ from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.components import steps
 from hubline.components.component import component
 from hubline.components.config.evaluation import Evaluation
+from hubline.components.node import Output, node
 from hubline.components.step import SLOW_IMPORTS, Step
 from hubline.components.steps import STEPS
 from hubline.core.code_digest import code_digest
@@ -119,7 +120,7 @@ def _table() -> str:
     return "\n".join(lines)
 
 
-SCHEMA, EXAMPLES = Channel(type=standard_artifacts.Schema), Channel(type=standard_artifacts.Examples)
+SCHEMA, EXAMPLES = Output("ParsingSchema", "parsing_schema", "Schema"), Output("ExampleGen", "examples", "Examples")
 
 
 def test_a_component_is_made_of_its_declaration() -> None:
@@ -134,7 +135,7 @@ def test_a_component_is_made_of_its_declaration() -> None:
         integers=("number",),
         uses_beam=True,
     )
-    hub = Channel(type=standard_artifacts.Model)
+    hub = Output("HubModule.photos", "model", "Model")
     given = {
         "features": {"age": NumericFeature(kind="numeric"), "pay": NumericFeature(kind="numeric", normalize="log1p")},
         "text": "é",
@@ -142,10 +143,16 @@ def test_a_component_is_made_of_its_declaration() -> None:
         "nothing": None,
         "digests": {"b": "2", "a": "1"},
     }
-    made = component(step, instance="first", modules={"photos": hub}, without=("more",), examples=EXAMPLES, **given)
+    declared = node(step, instance="first", modules={"photos": hub}, without=("more",), examples=EXAMPLES, **given)
+    assert declared.reads == {"ExampleGen", "HubModule.photos"}
+    channels = {
+        "examples": Channel(type=standard_artifacts.Examples),
+        "hub_photos": Channel(type=standard_artifacts.Model),
+    }
+    made = component(declared, **channels)
     assert made.id == "Sums.first" and isinstance(made, base_beam_component.BaseBeamComponent)
     assert made.type == "hubline.components.component.Sums"
-    assert dict(made.inputs) == {"examples": EXAMPLES, "hub_photos": hub}
+    assert dict(made.inputs) == channels
     assert {key: channel.type for key, channel in made.outputs.items()} == {
         "sums": standard_artifacts.ExampleStatistics
     }
@@ -161,11 +168,11 @@ def test_a_component_is_made_of_its_declaration() -> None:
 
 def test_what_a_declaration_does_not_have_is_refused() -> None:
     with pytest.raises(TypeError, match=r"ParsingSchema: not given: \['schema'\]; not declared: \['shema'\]"):
-        component(steps.PARSING_SCHEMA, shema=SCHEMA)
+        node(steps.PARSING_SCHEMA, shema=SCHEMA)
     with pytest.raises(TypeError, match="ParsingSchema takes no modules"):
-        component(steps.PARSING_SCHEMA, schema=SCHEMA, modules={"a": SCHEMA})
+        node(steps.PARSING_SCHEMA, schema=SCHEMA, modules={"a": SCHEMA})
     with pytest.raises(TypeError, match=r"ParsingSchema: not optional: \['parsing_schema'\]"):
-        component(steps.PARSING_SCHEMA, schema=SCHEMA, without=("parsing_schema",))
+        node(steps.PARSING_SCHEMA, schema=SCHEMA, without=("parsing_schema",))
 
 
 def test_the_worked_example_of_a_new_step_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,13 +180,13 @@ def test_the_worked_example_of_a_new_step_works(tmp_path: Path, monkeypatch: pyt
     module = types.ModuleType("hubline.components.split_sizes.executor")
     exec(executor, vars(module))
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr("hubline.components.component.code_digest", lambda name: f"digest of {name}")
+    monkeypatch.setattr("hubline.components.node.code_digest", lambda name: f"digest of {name}")
     declared: dict[str, object] = {"Step": Step}
     exec(declaration, declared)
     file = types.SimpleNamespace(evaluation=Evaluation(slice_min_examples=3))
-    names = {"component": component, "steps": types.SimpleNamespace(**declared), "examples": EXAMPLES, "file": file}
+    names = {"node": node, "steps": types.SimpleNamespace(**declared), "examples": EXAMPLES, "file": file}
     exec(wiring, names)
-    step = names["split_sizes"]
+    step = component(names["split_sizes"], examples=Channel(type=standard_artifacts.Examples))
     assert step.id == "SplitSizes" and step.exec_properties["code"] == f"digest of {module.__name__}"
 
     examples = standard_artifacts.Examples()

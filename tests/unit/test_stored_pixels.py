@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from hubline.components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.components.example_gen.record_checks import are_sound, find_fault, kind_of
 from hubline.preprocessing.config import Features, ImageFeature, InferenceImageFeature
 from hubline.preprocessing.encoded_images import decode
 from hubline.trainer.inputs import encoded_images, pixels_of_batch

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hubline.components.example_gen.contract import Contract, are_sound, kind_of
+from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.label_contracts import contract_of
+from hubline.components.example_gen.record_checks import are_sound, kind_of
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
 from hubline.trainer.inputs import encoded_images, pixels_of_batch
 from tests.support import example_data

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound, find_fault
+from hubline.components.example_gen.contract import ColumnTypes, Contract
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.components.example_gen.record_checks import are_sound, find_fault
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features, ImageFeature, VideoFeature
 from hubline.preprocessing.examples import flattened

@@ -12,8 +12,9 @@ from pydantic import TypeAdapter
 
 from hubline.components.config.data import Data
 from hubline.components.config.evaluation import Evaluation
-from hubline.components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.label_contracts import contract_of
+from hubline.components.example_gen.record_checks import are_sound, find_fault, kind_of
 from hubline.components.example_validator.requirements import checks_of
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
