@@ -1,5 +1,7 @@
-"""Full runs of labels `pixels` and `multilabel`; baselines are compared with NumPy and scikit-learn."""
+"""Full runs of labels `pixels` and `multilabel`, and of named classes; baselines are compared with NumPy and scikit-learn."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from tests.support import example_data, hub_modules
 from tests.support import pixels as make_pixels
+from tests.support.project import HUBLINE, PROJECT
 
 pytestmark = pytest.mark.slow
 
@@ -181,3 +184,40 @@ def test_the_baseline_of_any_number_of_classes_is_that_of_scikit_learn(tmp_path:
     assert baseline["auc"] == 0.5 and "pr_auc(up)" in decision.metrics
     assert baseline["f1(up)"] == pytest.approx(2 * test[:, 1].sum() / (len(test) + test[:, 1].sum()))
     assert decision.blessed and decision.metrics["f1"] > baseline["f1"]
+
+
+def test_photographs_with_named_labels_and_a_module_of_signatures_only(tmp_path: Path, shared_data: Path) -> None:
+    photographs = sorted((shared_data / "clothing" / "train").glob("*/*.jpg"))[::4]
+    for number, split in enumerate(("train", "validation", "test")):
+        records = [
+            example_data.record(jpg=photo.read_bytes(), what=photo.parent.name, name=photo.name)
+            for photo in photographs[number::3]
+        ]
+        example_data.write_tfrecord(tmp_path / "data" / f"{split}-0.tfrecord", records)
+    hub_modules.two_inputs(tmp_path / "module")
+    path = tmp_path / "pipeline.yaml"
+    path.write_text("""\
+name: clothing
+data:
+  examples: data
+  split: {train: train-*, validation: validation-*, test: test-*}
+features:
+  photo: {kind: image, from: jpg, size: [8, 8], resize: area, value_range: [-1, 1]}
+  grey: {kind: image, from: jpg, size: [8, 8], channels: 1, standardize: per_image}
+label: {from: what, kind: class}
+hubs:
+  both: {handle: module, inputs: {left: photo, right: grey}, signature: both, output: vector}
+training: {epochs: 1}
+evaluation: {metrics: [accuracy, top_3_accuracy], thresholds: {}, baseline: ignore}
+serving: {destination: serving}
+""")
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    # A single image column feeds two features, so the model has one input; classes come from the data.
+    predicted = subprocess.run(
+        [*HUBLINE, "predict", str(tmp_path / "serving"), str(photographs[0]), "--json"],
+        capture_output=True, text=True, check=True, cwd=PROJECT,
+    )  # fmt: skip
+    assert result.blessed and result.decision.checks == () and result.decision.baseline is not None
+    (prediction,) = json.loads(predicted.stdout.splitlines()[-1])["predictions"]
+    assert set(prediction["scores"]) == {photo.parent.name for photo in photographs}

@@ -34,7 +34,7 @@ from hubline.serving.promotion import rollback
 from hubline.serving.versions import version_numbers, versions
 from hubline.serving.waiting import find
 from hubline.trainer.training_notes import Notes
-from tests.support import example_data, hub_modules
+from tests.support import example_data
 from tests.support.planned import as_planned
 from tests.support.project import HUBLINE, PIPELINE, PROJECT, make_project
 
@@ -411,43 +411,6 @@ def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path) -> None:
     again_pushed, code = as_planned(path)
     assert (code, ran(again_pushed), again_pushed.newly_pushed) == (0, ["Pusher"], True)
     assert versions(str(tmp_path / "serving")) == ["1"]
-
-
-def test_photographs_with_named_labels_and_a_module_of_signatures_only(tmp_path: Path, shared_data: Path) -> None:
-    photographs = sorted((shared_data / "clothing" / "train").glob("*/*.jpg"))[::4]
-    for number, split in enumerate(("train", "validation", "test")):
-        records = [
-            example_data.record(jpg=photo.read_bytes(), what=photo.parent.name, name=photo.name)
-            for photo in photographs[number::3]
-        ]
-        example_data.write_tfrecord(tmp_path / "data" / f"{split}-0.tfrecord", records)
-    hub_modules.two_inputs(tmp_path / "module")
-    path = tmp_path / "pipeline.yaml"
-    path.write_text("""\
-name: clothing
-data:
-  examples: data
-  split: {train: train-*, validation: validation-*, test: test-*}
-features:
-  photo: {kind: image, from: jpg, size: [8, 8], resize: area, value_range: [-1, 1]}
-  grey: {kind: image, from: jpg, size: [8, 8], channels: 1, standardize: per_image}
-label: {from: what, kind: class}
-hubs:
-  both: {handle: module, inputs: {left: photo, right: grey}, signature: both, output: vector}
-training: {epochs: 1}
-evaluation: {metrics: [accuracy, top_3_accuracy], thresholds: {}, baseline: ignore}
-serving: {destination: serving}
-""")
-    result, code = run(path, None, quiet=True)
-    assert code == 0, result.error
-    # A single image column feeds two features, so the model has one input; classes come from the data.
-    predicted = subprocess.run(
-        [*HUBLINE, "predict", str(tmp_path / "serving"), str(photographs[0]), "--json"],
-        capture_output=True, text=True, check=True, cwd=PROJECT,
-    )  # fmt: skip
-    assert result.blessed and result.decision.checks == () and result.decision.baseline is not None
-    (prediction,) = json.loads(predicted.stdout.splitlines()[-1])["predictions"]
-    assert set(prediction["scores"]) == {photo.parent.name for photo in photographs}
 
 
 def test_changed_code_runs_the_steps_that_use_it(life, tmp_path: Path) -> None:
