@@ -1,4 +1,4 @@
-"""Full runs of labels `pixels` and `multilabel`, and of named classes; baselines are compared with NumPy and scikit-learn."""
+"""Full runs of labels `pixels` and `multilabel`, and of classes; baselines are compared with NumPy and scikit-learn."""
 
 import json
 import subprocess
