@@ -11,8 +11,8 @@ from pathlib import Path
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from hubline.components.example_gen.contract import are_sound, find_fault, kind_of
 from hubline.components.example_gen.ingest import ingest
+from hubline.components.example_gen.record_checks import are_sound, find_fault, kind_of
 from hubline.components.hub_module.archive import read_saved_model, unpack
 from hubline.core.errors import DataError, UserError
 from hubline.pipeline.convert.from_boxes import in_annotations
