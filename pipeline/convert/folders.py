@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 from hubline.core.errors import UserError
 from hubline.pipeline.convert.collection import Bad
 
-_LITTER = {"Thumbs.db", "desktop.ini"}
-"""Files that Windows leaves in folders of images; those of macOS and Linux start with a dot."""
+_LITTER = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
+"""What Windows, zip files of macOS, and Synology leave in folders of images, in any case; macOS itself and Linux leave
+files that start with a dot."""
 _TABLES = {".csv", ".tsv", ".json", ".xml"}
 """Extensions of tables and annotations, which may be next to the images."""
 _SHOWN = 3
@@ -50,7 +51,7 @@ def by_class(folder: Path, of: str, folders_too: bool = False) -> Listing:
         raise UserError(f"{folder}: contains no folders; expected one folder per class, containing {of}")
     entries, empty, nested = [], [], []
     for name in classes:
-        held = list(entries_of(folder / name))
+        held = [entry for entry in entries_of(folder / name) if folders_too or not _is_empty_folder(entry)]
         deeper = [entry.name for entry in held if entry.is_dir()]
         if deeper and not folders_too:
             nested.append(f"{folder / name}: contains folders ({listed(deeper)}); did you mean to convert this folder?")
@@ -63,6 +64,10 @@ def by_class(folder: Path, of: str, folders_too: bool = False) -> Listing:
         raise UserError(f"{folder}: its folders ({listed(classes)}) contain no {of}")
     bad = [f"{printable(name)}: has no class, because it is not in one of the class folders" for name in strays]
     return Listing(sorted(entries, key=_mixed), bad, empty)
+
+
+def _is_empty_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir() and not any(entries_of(Path(entry.path)))
 
 
 def check_folder(folder: Path) -> None:
@@ -78,8 +83,13 @@ def check_folder(folder: Path) -> None:
 def entries_of(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Visible contents of a folder in natural order: `frame9` before `frame10`."""
     with os.scandir(folder) as entries:
-        seen = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in _LITTER]
+        seen = [entry for entry in entries if not is_litter(entry.name)]
     return iter(sorted(seen, key=lambda entry: _natural(entry.name)))
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that a system leaves in folders of images."""
+    return name.startswith(".") or name.lower() in _LITTER
 
 
 def inside(file: str) -> str:

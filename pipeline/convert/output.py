@@ -9,6 +9,8 @@ from pathlib import Path
 
 from hubline.core.errors import UserError
 
+SOURCE = ".made-of.json"
+"""File in which `hubline init` writes which data the shards beside it were made of. It is replaced with them."""
 _SHARD = re.compile(r"data-\d{5,}-of-\d{5,}\.tfrecord(\.gz)?")
 
 
@@ -40,7 +42,7 @@ def check_free(output: Path, overwrite: bool) -> None:
         return
     if not output.is_dir():
         raise UserError(f"{output}: is a file; --output must be a folder")
-    held = sorted(path.name for path in output.iterdir())
+    held = sorted(path.name for path in output.iterdir() if path.name != SOURCE)
     others = [name for name in held if not _SHARD.fullmatch(name)]
     if others:
         shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")

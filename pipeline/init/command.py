@@ -15,10 +15,11 @@ from hubline.core import storage
 from hubline.core.config_base import escape, is_remote, normalized
 from hubline.core.errors import UserError
 from hubline.pipeline.init.backbone import backbone_named
+from hubline.pipeline.init.class_folders import class_folders_in
 from hubline.pipeline.init.column_profile import DataProfile
 from hubline.pipeline.init.feature import described_broken
 from hubline.pipeline.init.feeds import named_feeds
-from hubline.pipeline.init.folders import class_folders_in, converted_folders, refuse_mixed_folder
+from hubline.pipeline.init.folders import converted_folders, refuse_mixed_folder, within_the_data
 from hubline.pipeline.init.networks import Networks
 from hubline.pipeline.init.profile import look
 from hubline.pipeline.init.suggest import Suggestion, suggest
@@ -60,18 +61,20 @@ def init(
         UserError: if the file exists, the data cannot be read or learned from, or the module doesn't fit.
     """
     _refuse_output(output, overwrite, examples)
-    refuse_mixed_folder(examples)
     refuse_avro(examples)
+    tables = tables_in(examples)
+    command = None if tables else class_folders_in(examples)
+    if not tables and not command:
+        refuse_mixed_folder(examples)
     folder = output.absolute().parent
     networks = _networks(hub, backbone, weights, inputs, folder, console)
     dates: Set[str] = frozenset()
     with ExitStack() as unfinished:
         made = None
-        if tables := tables_in(examples):
-            made = unfinished.enter_context(converted_tables(tables, folder, label, overwrite, console))
-        elif command := class_folders_in(examples):
-            converting = converted_folders(command, Path(examples), folder, overwrite, console)
-            made = unfinished.enter_context(converting)
+        if tables:
+            made = unfinished.enter_context(converted_tables(tables, examples, folder, label, overwrite, console))
+        elif command:
+            made = unfinished.enter_context(converted_folders(command, examples, folder, overwrite, console))
         if made:
             examples, dates = str(made.folder), made.dates
         data = look(_absolute(examples), console, dates)
@@ -123,11 +126,7 @@ def _refuse_output(output: Path, overwrite: bool, examples: str) -> None:
     if not output.absolute().parent.is_dir():
         raise UserError(f"{output.parent}: there is no such folder")
     if Path(examples).is_dir() and Path(examples).samefile(output.parent):
-        raise UserError(
-            f"{output}: every file in {examples} would be data; choose a file elsewhere with --output, or use a "
-            "pattern "
-            f"such as '{Path(examples) / '*.tfrecord'}'"
-        )
+        raise UserError(f"{output}: {within_the_data(Path(examples))}")
     if output.exists() and not overwrite:
         raise UserError(f"{output}: already exists; choose another file with --output, or pass --overwrite")
 

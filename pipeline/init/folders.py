@@ -14,87 +14,53 @@ from rich.console import Console
 
 from hubline.core.config_base import escape, is_remote
 from hubline.core.errors import UserError
+from hubline.pipeline.convert.folders import is_litter
 from hubline.pipeline.convert.output import Destination
-from hubline.pipeline.init.tables import Converted, followed_by, removed_on_failure
+from hubline.pipeline.init.class_folders import CONVERTERS, converts
+from hubline.pipeline.init.converted import Converted, followed_by, made_of, refuse_another_source
+from hubline.pipeline.init.tables import TABLES, table_ending
 
-OTHER_FILES = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".gif",
-        ".bmp",
-        ".webp",
-        ".wav",
-        ".csv",
-        ".tsv",
-        ".parquet",
-        ".avro",
-        ".json",
-        ".yaml",
-        ".yml",
-        ".txt",
-        ".md",
-        ".py",
-        ".xml",
-    ]
-)
+OTHER_FILES = TABLES.union(*CONVERTERS.values(), [".avro", ".json", ".yaml", ".yml", ".py", ".xml"])
 """Endings of files that often lie beside TFRecords but are something else."""
-CONVERTERS = {
-    "images": frozenset([".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"]),
-    "text": frozenset([".txt", ".md"]),
-    "audio": frozenset([".wav"]),
-    "video": frozenset([".gif", ".mp4", ".avi", ".mov", ".webm"]),
-}
-"""Endings of files in class folders, by the command of `hubline convert` that reads them."""
-
-
-def class_folders_in(examples: str) -> str | None:
-    """The command of `hubline convert` for a folder that holds nothing but folders of images, texts, sounds or clips,
-    one per class; None for anything else."""
-    if is_remote(examples) or not Path(examples).is_dir():
-        return None
-    held = _visible(Path(examples))
-    if not held or not all(path.is_dir() for path in held):
-        return None
-    endings = {path.suffix.lower() for each in held for path in _visible(each)}
-    return next((command for command, some in CONVERTERS.items() if endings and endings <= some), None)
 
 
 @contextmanager
 def converted_folders(
-    command: str, folder: Path, beside: Path, overwrite: bool, console: Console
+    command: str, examples: str, beside: Path, overwrite: bool, console: Console
 ) -> Iterator[Converted]:
     """Converts class folders as `hubline convert images`, `text` and `audio` do without options. If the block fails,
     the TFRecords are removed.
 
     Args:
         command: As `class_folders_in` returns it.
-        folder: Holds one folder per class.
+        examples: A folder that holds one folder per class.
         beside: Folder in which the folder of TFRecords is made.
         overwrite: Whether to replace the TFRecords of an earlier conversion.
         console: Shows how many there are of each class.
 
     Raises:
-        UserError: if a file can't be converted; or of clips, whose frames and size are to be chosen. Names the command.
+        UserError: if a file can't be converted, or the TFRecords there were made of other data; or of clips, whose
+            frames and size are to be chosen. Names the command.
     """
     from hubline.pipeline.convert import from_images, from_sounds, from_text
     from hubline.pipeline.convert.collect import collect
 
+    folder = Path(examples)
     output = beside / f"{folder.resolve().name}-tfrecords"
-    shown = shlex.join(["hubline", "convert", command, str(folder), "--output", str(output)])
+    shown = converts(folder, command, output)
     then = f"then: hubline init {shlex.quote(str(output))}"
     if command == "video":
         raise UserError(
             f"{folder}: holds folders of clips, one per class; choose their frames and size as you convert them: "
             f"{shown} --frames-per-second 5 --max-frames 50 --size 112x112\n{then}"
         )
+    refuse_another_source(output, examples)
     with followed_by(f"options are those of: {shown}\n{then}"):
         readers = {"images": from_images.in_folders, "text": from_text.in_folders, "audio": from_sounds.in_folders}
         collect(readers[command](folder), Destination(output, overwrite=overwrite), "fail", console)
     console.print(f"Converted by: {shown}", soft_wrap=True, highlight=False)
-    with removed_on_failure(output, overwrite):
-        yield Converted(output)
+    with made_of(Converted(output), examples, overwrite) as converted:
+        yield converted
 
 
 def refuse_mixed_folder(examples: str) -> None:
@@ -102,17 +68,34 @@ def refuse_mixed_folder(examples: str) -> None:
     if is_remote(examples) or not Path(examples).is_dir():
         return
     files = [path for path in _visible(Path(examples)) if path.is_file()]
-    others = Counter(path.suffix.lower() for path in files if path.suffix.lower() in OTHER_FILES)
-    records = [path.name for path in files if path.suffix.lower() not in OTHER_FILES]
+    others = Counter(path.suffix.lower() for path in files if _is_other(path))
+    records = [path.name for path in files if not _is_other(path)]
     if others and records:
         pattern = _pattern_of(records)
-        takes_others = any(fnmatchcase(path.name, pattern) for path in files if path.suffix.lower() in OTHER_FILES)
+        takes_others = any(fnmatchcase(path.name, pattern) for path in files if _is_other(path))
         pattern = f"use a pattern such as '{escape(str(Path(examples)))}/{pattern}'"
         found = ", ".join(f"{count} {ending}" for ending, count in sorted(others.items()))
         raise UserError(
             f"{examples}: every file in the folder would be data, but some are not TFRecords ({found}); "
             f"{'move those to another folder' if takes_others else pattern}"
         )
+
+
+def within_the_data(folder: Path) -> str:
+    """Why a pipeline file is not written to the folder of its data, and what to do."""
+    held = _visible(folder)
+    endings = Counter(kind for path in held if (kind := table_ending(path)))
+    elsewhere = "choose a file elsewhere with --output"
+    if endings:
+        pattern = f"{escape(str(folder))}/*{endings.most_common(1)[0][0]}".removeprefix("./")
+        return f"would lie among the data; use a pattern for the tables, such as '{pattern}', or {elsewhere}"
+    if any(path.is_dir() for path in held):
+        return f"would lie among the folders of the data, as would its TFRecords; {elsewhere}"
+    return f"every file in {folder} would be data; {elsewhere}, or use a pattern such as '{folder / '*.tfrecord'}'"
+
+
+def _is_other(path: Path) -> bool:
+    return path.suffix.lower() in OTHER_FILES or is_litter(path.name)
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import glob
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -16,33 +14,35 @@ from rich.console import Console
 from hubline.core.config_base import is_remote
 from hubline.core.errors import UserError
 from hubline.pipeline.convert.kinds import CellType
+from hubline.pipeline.init.converted import Converted, followed_by, made_of, refuse_another_source
 from hubline.pipeline.init.label import label_name
 from hubline.pipeline.init.objects import BOX_LABELS
 
 _PACKED = (".gz", ".bz2", ".zst")
 _DELIMITERS = {".csv": None, ".tsv": "\t"}
-
-
-@dataclass(frozen=True)
-class Converted:
-    """TFRecords made of other files."""
-
-    folder: Path
-    dates: frozenset[str] = frozenset()
-    """Columns that hold dates, as seconds since 1970."""
+TABLES = frozenset([".csv", ".tsv", ".parquet"])
 
 
 def tables_in(examples: str) -> list[Path]:
-    """The CSV, TSV or Parquet files that a path, a folder or a glob names; none if it names anything else."""
+    """The CSV, TSV or Parquet files that a path, a folder or a glob names; none if it names anything else. A folder
+    with such an ending, as Spark writes one for each table, stands for its files."""
     if is_remote(examples):
         return []
     path = Path(examples).expanduser()
-    if path.is_dir():
-        found = sorted(each for each in path.iterdir() if not each.name.startswith((".", "_")))
-    else:
-        found = [path] if path.is_file() else sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 (absolute patterns)
-    kinds = {_kind(each) for each in found}
-    return found if len(kinds) == 1 and kinds <= {".csv", ".tsv", ".parquet"} else []
+    there = [path] if path.is_file() else sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 (absolute patterns)
+    named = _visible(path) if path.is_dir() else there
+    found = [file for each in named for file in (_visible(each) if is_table(each) and each.is_dir() else [each])]
+    return found if len({_kind(each) for each in found}) == 1 and all(map(is_table, found)) else []
+
+
+def is_table(path: Path) -> bool:
+    """Whether a path ends as a table does, compressed or not."""
+    return _kind(path) in TABLES
+
+
+def table_ending(path: Path) -> str:
+    """How the name of a table ends, such as `.csv.gz`; empty for anything else."""
+    return path.name[len(_stem(path)) :] if is_table(path) else ""
 
 
 def refuse_avro(examples: str) -> None:
@@ -60,27 +60,32 @@ def refuse_avro(examples: str) -> None:
 
 @contextmanager
 def converted_tables(
-    paths: Sequence[Path], beside: Path, label: str | None, overwrite: bool, console: Console
+    paths: Sequence[Path], examples: str, beside: Path, label: str | None, overwrite: bool, console: Console
 ) -> Iterator[Converted]:
     """Converts tables as `hubline convert` does without options. If the block fails, the TFRecords are removed, so that
     the same command can be tried again with other options.
 
     Args:
         paths: Files of one kind.
+        examples: The path, folder or glob that names them.
         beside: Folder in which the folder of TFRecords is made.
         label: Label column; None to find it by name. A table without it isn't converted.
         overwrite: Whether to replace the TFRecords of an earlier conversion, which the new ones then stay in place of.
         console: Shows how the columns were read.
 
     Raises:
-        UserError: if there is no such label, or the tables need options; names the command that takes them.
+        UserError: if there is no such label, the folder was made of other data, or the tables need options; names the
+            command that takes them.
     """
     from hubline.pipeline.convert.convert import Options, convert
     from hubline.pipeline.convert.from_csv import CsvFile, Dialect
     from hubline.pipeline.convert.from_parquet import ParquetFile
 
     kind = _kind(paths[0])
-    folder = beside / f"{paths[0].name.partition('.')[0]}-tfrecords"
+    given = Path(examples).expanduser()
+    first = paths[0].parent if is_table(paths[0].parent) else paths[0]
+    folder = beside / f"{_stem(given.resolve() if given.is_dir() else first)}-tfrecords"
+    refuse_another_source(folder, examples)
     command = "parquet" if kind == ".parquet" else "csv"
     shown = shlex.join(["hubline", "convert", command, *map(str, paths), "--output", str(folder)])
     options = Options(output=folder, overwrite=overwrite)
@@ -94,31 +99,22 @@ def converted_tables(
         done = convert(sources, options, console)
     console.print(f"Converted by: {shown}", soft_wrap=True, highlight=False)
     dates = frozenset(each.name for each in done.columns if each.read_as is CellType.TIMESTAMP)
-    with removed_on_failure(folder, overwrite):
-        yield Converted(folder, dates)
-
-
-@contextmanager
-def removed_on_failure(folder: Path, overwrite: bool) -> Iterator[None]:
-    """Removes the folder of a conversion if the block fails, unless it may have replaced an earlier one."""
-    try:
-        yield
-    except BaseException:
-        if not overwrite:
-            shutil.rmtree(folder)
-        raise
-
-
-@contextmanager
-def followed_by(more: str) -> Iterator[None]:
-    """Adds lines to the message of a UserError."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{error}\n{more}") from error
+    with made_of(Converted(folder, dates), examples, overwrite) as converted:
+        yield converted
 
 
 def _kind(path: Path) -> str:
     """Extension of a file, without that of a compression."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     return next((suffix for suffix in reversed(suffixes) if suffix not in _PACKED), "")
+
+
+def _stem(path: Path) -> str:
+    """Name of a table without its endings: `2024.01` of `2024.01.csv.gz`."""
+    while path.suffix.lower() in TABLES.union(_PACKED):
+        path = path.with_suffix("")
+    return path.name
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if not each.name.startswith((".", "_")))

@@ -41,6 +41,8 @@ REASONS = {
     "pipeline/file_paths.py": SOURCE,
     "pipeline/init/backbone.py": FILE,
     "pipeline/init/command.py": FILE,
+    "pipeline/init/class_folders.py": CONVERTED,
+    "pipeline/init/converted.py": CONVERTED,
     "pipeline/init/folders.py": CONVERTED,
     "pipeline/init/tables.py": CONVERTED,
     "pipeline/kubeflow/connection.py": "the file of an access token",
