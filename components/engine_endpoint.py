@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import grpc
-import httpx
 from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions, PortableOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
@@ -51,6 +50,8 @@ def _ask_job_server(address: str) -> None:
 
 
 def _ask_flink(master: str, version: str) -> None:
+    import httpx  # Imported here, because few runs have an engine, and its command line loads much.
+
     url = master if "://" in master else f"http://{master}"
     key = f"beam.options.flink_master: {master}"
     try:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import auc, roc_curve
 
 from hubline.report.labels.predictions import Roc
 
@@ -60,6 +59,8 @@ class Scores:
 
 
 def _roc(own: np.ndarray, rest: np.ndarray) -> Roc:
+    from sklearn.metrics import auc, roc_curve  # Imported here, because it loads SciPy, which other labels don't need.
+
     truth, bins = np.repeat([1, 0], _BINS), np.tile(np.arange(_BINS), 2)
     false, true, least = roc_curve(truth, bins, sample_weight=np.concatenate([own, rest]))
     return Roc(

@@ -5,8 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 _SECONDS = 5.0
 
 
@@ -85,10 +83,14 @@ class Flink:
 
     def cancel(self, job: FlinkJob) -> None:
         """Asks the cluster to cancel a job."""
+        import httpx  # Imported here, because few runs have an engine, and its command line loads much.
+
         with suppress(httpx.HTTPError):
             httpx.patch(f"{self.url}/jobs/{job.id}", params={"mode": "cancel"}, timeout=_SECONDS)
 
     def _get(self, path: str) -> Any:
+        import httpx
+
         try:
             answer = httpx.get(f"{self.url}/{path}", timeout=_SECONDS, follow_redirects=True)
             return answer.json() if answer.is_success else None
