@@ -154,9 +154,16 @@ def _classes(column: ColumnProfile, settings: Settings, comment: str) -> LabelSu
         return label
     uneven = (
         f"Classes are uneven: {count:,} records of {shown(value)}, {rare:,} of {shown(rarest)}. With `class_weights: "
-        "balanced` a model finds more of the rare ones, at the cost of accuracy; macro_f1 weighs all classes alike."
+        "balanced` a model finds more of the rare ones, at the cost of accuracy; "
     )
-    return replace(label, metrics=(*label.metrics, "macro_f1"), uneven=uneven)
+    if settings["kind"] != "binary":
+        of_all = "macro_f1 weighs all classes alike."
+        return replace(label, metrics=(*label.metrics, "macro_f1"), uneven=uneven + of_all)
+    chosen = (
+        "`threshold: {maximize: f1}` in `label` chooses the score from which the answer is the second class, and "
+        "leaves the scores as they are."
+    )
+    return replace(label, metrics=(*label.metrics, "precision", "recall", "f1", "pr_auc"), uneven=uneven + chosen)
 
 
 def _number(column: ColumnProfile) -> LabelSuggestion:

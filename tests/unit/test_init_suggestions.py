@@ -359,7 +359,10 @@ def test_bookkeeping_of_images_is_left_out() -> None:
 
 def test_uneven_classes_are_pointed_out() -> None:
     uneven = suggest_label(column("text", distinct=2, frequent=(("no", 900), ("yes", 100))), True)
-    assert uneven.metrics[-1] == "macro_f1" and "900 records of 'no', 100 of 'yes'" in (uneven.uneven or "")
+    assert uneven.metrics[-4:] == ("precision", "recall", "f1", "pr_auc")
+    assert "900 records of 'no', 100 of 'yes'" in (uneven.uneven or "") and "{maximize: f1}" in (uneven.uneven or "")
+    several = suggest_label(column("text", distinct=2, frequent=(("cat", 900), ("dog", 100))), True)
+    assert several.metrics[-1] == "macro_f1" and "threshold" not in (several.uneven or "")
     even = suggest_label(column("text", distinct=2, frequent=(("no", 800), ("yes", 200))), True)
     assert even.uneven is None and "macro_f1" not in even.metrics
 
