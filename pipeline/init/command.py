@@ -24,7 +24,7 @@ from hubline.pipeline.init.networks import Networks
 from hubline.pipeline.init.profile import look
 from hubline.pipeline.init.suggest import Suggestion, suggest
 from hubline.pipeline.init.tables import converted_tables, refuse_avro, tables_in
-from hubline.pipeline.init.write import as_yaml, name_of, seen, text_of
+from hubline.pipeline.init.write import as_yaml, name_of, refuse_unreadable, seen, text_of
 
 
 def init(
@@ -80,6 +80,7 @@ def init(
         data = look(_absolute(examples), console, dates)
         suggestion = suggest(data, label, networks, kept)
         text = text_of(suggestion, data, _relative(_absolute(examples), folder), name_of(folder))
+        refuse_unreadable(text, output)
         storage.write_text(str(output), text)
     _say(console, data, suggestion, output)
     return {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 
 from hubline.pipeline.init.column_profile import ColumnProfile, ModuleInput
 from hubline.pipeline.init.kinds import Settings, feature_for, is_few, shown
-from hubline.preprocessing.feature_columns import input_name
+from hubline.preprocessing.feature_columns import input_name, input_names
+
+_LONGEST, _END = 200, 30
+"""Maximum length of a feature name, and how much of its end a cut name keeps. YAML has keys of 1,024 characters."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,18 @@ def features_fed(
     ]
 
 
+def feature_names(columns: Iterable[str]) -> dict[str, str]:
+    """A feature name for each column: that of its input, unless this is too long for a key of a YAML file."""
+    names = input_names(columns)
+    taken = set(names.values())
+    return {column: name if len(name) <= _LONGEST else free_name(name, taken) for column, name in names.items()}
+
+
 def free_name(wanted: str, taken: set[str]) -> str:
-    """A feature name that no column and no other feature has; it is reserved."""
+    """A feature name that no column and no other feature has; it is reserved. The middle of a long one is left out."""
     name = input_name(wanted)
+    if len(name) > _LONGEST:
+        name = f"{name[: _LONGEST - _END]}{name[-_END:]}"
     free = next(each for each in chain([name], (f"{name}_{number}" for number in count(2))) if each not in taken)
     taken.add(free)
     return free

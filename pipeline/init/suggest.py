@@ -11,7 +11,7 @@ from hubline.pipeline.diagnostics import nearest
 from hubline.pipeline.init.backbone import offer
 from hubline.pipeline.init.bookkeeping import BOOKKEEPING, keeps_books
 from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile
-from hubline.pipeline.init.feature import FeatureSuggestion, feature_of, features_fed, free_name
+from hubline.pipeline.init.feature import FeatureSuggestion, feature_names, feature_of, features_fed, free_name
 from hubline.pipeline.init.feeds import Feeds
 from hubline.pipeline.init.kinds import Settings, is_few, kinds, shown
 from hubline.pipeline.init.label import LabelSuggestion, label_name, suggest_label
@@ -19,7 +19,6 @@ from hubline.pipeline.init.networks import Networks, networks_use
 from hubline.pipeline.init.objects import PART, Boxes, boxes_of, names_objects, suggest_box, suggest_mask
 from hubline.pipeline.init.places import place_features, places
 from hubline.pipeline.init.split import TOGETHER, SplitSuggestion, group_of, suggest_split
-from hubline.preprocessing.feature_columns import input_names
 
 ALONE = "a label of kind pixels is predicted from its image alone"
 _SHOWN = {"audio": "sounds", "image": "images", "video": "clips"}
@@ -158,7 +157,7 @@ def _features(
 ) -> tuple[list[FeatureSuggestion], list[str]]:
     """The features, and the names of those in the wide part. Reasons for columns without a feature are added to
     `left_out`."""
-    names = input_names(column.name for column in data.columns)
+    names = feature_names(column.name for column in data.columns)
     taken = set(names.values())
     pairs = places([column for column in columns if column.name not in fed])
     only_input = None if fed else networks.only_input

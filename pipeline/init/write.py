@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 import textwrap
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node
 from ruamel.yaml.representer import RoundTripRepresenter
 
+from hubline.core import storage
+from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.init.column_profile import DataProfile
 from hubline.pipeline.init.feature import described
 from hubline.pipeline.init.kinds import shown
 from hubline.pipeline.init.suggest import Suggestion
+from hubline.pipeline.load import read
 
 
 def text_of(suggestion: Suggestion, data: DataProfile, examples: str, name: str) -> str:
@@ -38,6 +43,28 @@ def text_of(suggestion: Suggestion, data: DataProfile, examples: str, name: str)
         examples=examples,
         name=name,
     )
+
+
+def refuse_unreadable(text: str, output: Path) -> None:
+    """Checks, before a pipeline file is written, that it is one.
+
+    Args:
+        text: Its text.
+        output: Its place.
+
+    Raises:
+        PipelineFileError: if it has errors.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "pipeline.yaml")
+        storage.write_text(str(file), text)
+        try:
+            errors = read(file, base=output.absolute().parent).diagnostics
+        except PipelineFileError as error:
+            errors = error.diagnostics
+    if errors:
+        note = "hubline init would write this, and did not, because it isn't valid; please report it"
+        raise PipelineFileError(replace(each, file=str(output), message=f"{each.message} ({note})") for each in errors)
 
 
 @cache

@@ -83,6 +83,14 @@ def test_init_writes_a_file_that_check_passes(tmp_path: Path, monkeypatch: pytes
     assert not list(Path().glob(".pipeline*"))
 
 
+def test_a_column_with_a_long_name_stays_readable(tmp_path: Path) -> None:
+    name = "long " * 300
+    write_tfrecord(tmp_path / "data" / "a", [record(**{name: n / 7, "label": n % 2}) for n in range(20)])
+    init(str(tmp_path / "data"), None, None, tmp_path / "pipeline.yaml", False, SILENT)
+    (feature_name,) = (file := passes_check(tmp_path / "pipeline.yaml")).features
+    assert file.features[feature_name].column == name and len(feature_name) == 200
+
+
 def test_init_of_records_with_several_labels(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     tags = rng.random([100, 3]) < [0.6, 0.3, 0.1]

@@ -1,6 +1,7 @@
 """Suggestions of `hubline init` for profiled columns."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ from ruamel.yaml import YAML
 
 from hubline.core.errors import UserError
 from hubline.pipeline.config import PipelineFile
+from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.init.column_profile import ColumnProfile, ModuleInput, ModuleProfile
 from hubline.pipeline.init.kinds import kinds
 from hubline.pipeline.init.label import label_name, suggest_label
 from hubline.pipeline.init.networks import Networks
 from hubline.pipeline.init.suggest import suggest
-from hubline.pipeline.init.write import as_yaml, text_of
+from hubline.pipeline.init.write import as_yaml, refuse_unreadable, text_of
 from tests.support.column_profiles import column, data, numbers
 
 
@@ -437,3 +439,34 @@ def test_a_label_of_two_values_in_a_sample_may_have_a_third(seen: ColumnProfile)
     said = "only a sample was read: if other records hold a third value, this is `kind: class`"
     assert suggest_label(seen, is_whole=False).comment.endswith(said)
     assert said not in suggest_label(seen, is_whole=True).comment
+
+
+def test_a_name_too_long_for_a_key_of_yaml_is_cut(tmp_path: Path) -> None:
+    name = "x" * 1500
+    columns = [
+        column(name=f"{name}1"),
+        column(name=f"{name}2"),
+        column("integer", f"{name}_when", distinct=900, is_date=True),
+        column(name=f"{name}_lat", numbers=numbers(40, 42)),
+        column(name=f"{name}_lon", numbers=numbers(-88, -86)),
+    ]
+    seen = data(*columns, LABEL)
+    found = suggest(seen)
+    assert max(len(each.name) for each in found.features) <= 202
+    names = [each.name for each in found.features]
+    assert len(set(names)) == len(names) == 9 and sum(each.endswith("_weekday") for each in names) == 1
+    assert {each.settings["from"] for each in found.features if "from" in each.settings} == {c.name for c in columns}
+    text = text_of(found, seen, examples="data", name="some")
+    refuse_unreadable(text, tmp_path / "pipeline.yaml")
+    values = YAML(typ="safe", pure=True).load(text)
+    assert values["features"] == {each.name: each.settings for each in found.features}
+
+
+def test_a_file_that_hubline_cannot_read_is_not_written(tmp_path: Path) -> None:
+    text = text_of(suggest(data(column(), LABEL)), data(column(), LABEL), examples="data", name="some")
+    refuse_unreadable(text, tmp_path / "pipeline.yaml")
+    with pytest.raises(PipelineFileError, match=r"pipeline.yaml:\d+: features.it.*did not, because it isn't valid"):
+        refuse_unreadable(text.replace("z_score", "z_scores"), tmp_path / "pipeline.yaml")
+    with pytest.raises(PipelineFileError, match="not YAML"):
+        refuse_unreadable(text + "y" * 1500 + ": 1\n", tmp_path / "pipeline.yaml")
+    assert not list(tmp_path.iterdir())
