@@ -29,6 +29,7 @@ from hubline.components.spread.processes import kept
 from hubline.core import interruption
 from hubline.core.errors import DamageError, UserError
 from hubline.core.shard_cache import ShardCache
+from hubline.core.usage import measured
 from hubline.pipeline import upkeep
 from hubline.pipeline.adapters.tfx import run_locally
 from hubline.pipeline.lineage import attempt_name
@@ -228,7 +229,8 @@ class Run:
         for listener in self._listeners:
             listener.started(step)
         begin = time.monotonic()
-        execution = launch()
+        with measured() as measurement:
+            execution = launch()
         seconds = time.monotonic() - begin
         self._executions[step] = execution.execution_id
         cached = self._state(execution.execution_id) == metadata_store_pb2.Execution.CACHED
@@ -236,7 +238,8 @@ class Run:
             self._seals.seal(upkeep.uris(execution.output_dict))
         self.outputs |= set(self._output_uris(execution.execution_id))
         self.current = None
-        self.steps.append(Step(id=step, seconds=round(seconds, 3), cached=cached))
+        usage = None if cached else measurement.usage
+        self.steps.append(Step(id=step, seconds=round(seconds, 3), cached=cached, usage=usage))
         for listener in self._listeners:
             listener.finished(self.steps[-1])
         return execution

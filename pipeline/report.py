@@ -50,7 +50,7 @@ def _page(
         began=began,
         seconds=result.seconds,
         status=result.status,
-        steps=[StepTime(step.id, step.seconds, step.cached) for step in result.steps],
+        steps=[StepTime(step.id, step.seconds, step.cached, step.usage) for step in result.steps],
         failed_step=result.failed_step,
         error=result.error,
         decision=result.decision,

@@ -6,6 +6,7 @@ from typing import Literal
 from hubline.artifacts.decision import Decision, Metrics
 from hubline.artifacts.examples import LeftOut
 from hubline.core.config_base import Section
+from hubline.core.usage import Usage
 from hubline.report.contents import Artifacts
 
 Status = Literal["succeeded", "not_blessed", "failed", "interrupted"]
@@ -17,6 +18,8 @@ class Step(Section):
     id: str
     seconds: float
     cached: bool
+    usage: Usage | None = None
+    """What the step used; None if it was cached."""
 
 
 class Result(Section):

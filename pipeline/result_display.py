@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 from hubline.artifacts.decision import Decision
@@ -45,7 +46,7 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
         for check in result.decision.checks:
             say(f"  {check.reason}", None if check.passed else "red")
     if not console.is_terminal:
-        console.print(_steps_table(result))
+        console.print(steps_table(result))
     for warning in result.warnings:
         say(f"Warning: {warning}", "yellow")
     say(*_headline(result))
@@ -159,8 +160,17 @@ def _shown(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
-def _steps_table(result: Result) -> Table:
-    table = Table("step", "time", "", box=None, pad_edge=False)
+def steps_table(result: Result) -> Table:
+    """The steps with what each took and used."""
+    table = Table("step", "time", "", "processor", "memory", "read", "written", box=None, pad_edge=False)
     for step in result.steps:
-        table.add_row(step.id, f"{step.seconds:.1f} s", "cached" if step.cached else "")
+        used = step.usage
+        sizes = (used.peak_memory, used.read_bytes, used.written_bytes) if used else (None, None, None)
+        table.add_row(
+            step.id,
+            f"{step.seconds:.1f} s",
+            "cached" if step.cached else "",
+            f"{used.cpu_seconds:.1f} s" if used else "",
+            *("" if size is None else decimal(size) for size in sizes),
+        )
     return table

@@ -47,7 +47,7 @@ def show(file: File, run: RunName = "last", root: Root = None, as_json: Json = F
 
     Example: hubline runs show examples/digits/pipeline.yaml last-1
     """
-    from hubline.pipeline.result_display import show_result
+    from hubline.pipeline.result_display import show_result, steps_table
     from hubline.pipeline.runs import run_named, runs_of
 
     found = run_named(runs_of(file, root), run)
@@ -58,6 +58,8 @@ def show(file: File, run: RunName = "last", root: Root = None, as_json: Json = F
     console = console_on(sys.stdout)
     console.print(found.name, style="bold")
     if found.result:
+        if console.is_terminal:  # elsewhere, the result has this table
+            console.print(steps_table(found.result))
         show_result(console, found.result, file, "INPUT…")
     else:
         why = "is still active, or was killed" if found.status == "unfinished" else "has a result of another version"

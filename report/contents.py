@@ -9,6 +9,7 @@ from hubline.artifacts.decision import Decision
 from hubline.artifacts.examples import LeftOut
 from hubline.artifacts.findings import ColumnDrift, Finding
 from hubline.artifacts.quarantine import QuarantinedRecord
+from hubline.core.usage import Usage
 from hubline.report.labels.predictions import Predictions
 from hubline.trainer.tuning.results import Trials
 
@@ -40,6 +41,8 @@ class StepTime:
     id: str
     seconds: float
     cached: bool
+    usage: Usage | None = None
+    """What the step used; None if it was cached."""
 
 
 @dataclass(frozen=True)

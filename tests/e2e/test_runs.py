@@ -74,10 +74,15 @@ def test_a_first_run_pushes_a_version(life) -> None:
     assert result.pushed_model == f"{path.parent}/serving/1"
     assert result.metrics["accuracy"] >= 0.9
     assert len(ran(result)) == len(result.steps) == 12
+    used = {step.id: step.usage for step in result.steps if step.id != "pin"}
+    assert all(each and each.cpu_seconds > 0 and each.peak_memory > 50e6 for each in used.values())
+    exported = sum(path.stat().st_size for path in Path(result.artifacts.model).rglob("*") if path.is_file())
+    assert used["Trainer"].written_bytes >= exported
     report = json.loads(Path(result.report, "report.json").read_text())
     assert report == json.loads(result.model_dump_json())
     page = Path(result.report, "index.html").read_text()
     assert all(f'<section id="{name}">' in page for name in ("decision", "training", "data", "anomalies", "steps"))
+    assert "Processor seconds" in page and f'<td class="number">{used["Trainer"].cpu_seconds:.1f}</td>' in page
     assert f"This run again: <code>hubline run {path}</code>" in page and code_digest() in page
     assert "Component Evaluator is finished." in Path(result.log).read_text()
 

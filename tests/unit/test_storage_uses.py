@@ -34,6 +34,7 @@ REASONS = {
     "core/config_base.py": "escapes patterns",
     "core/interruption.py": "/dev/null",
     "core/memory.py": "files of the kernel",
+    "core/usage.py": "files of the kernel",
     "core/shard_cache.py": "flushes local folders to disk",
     "core/source_imports.py": SOURCE,
     "pipeline/convert": CONVERTED,
