@@ -212,11 +212,24 @@ EVALUATOR = Step(
     is_spread=True,
     pod_imports=("apache_beam", "tensorflow_model_analysis", "tensorflow_transform"),
 )
+SERVING_CHECK = Step(
+    name="ServingCheck",
+    executor="hubline.components.serving_check.executor.Executor",
+    inputs={"model": "Model", "model_run": "ModelRun"},
+    outputs={"serving_check": "InfraBlessing"},
+    properties={"check": "`serving.check`", "server": "the server's code"},
+)
 PUSHER = Step(
     name="Pusher",
     executor="hubline.components.pusher.executor.Executor",
-    inputs={"model": "Model", "blessing": "ModelBlessing", "module": "Model", "examples": "Examples"},
-    optional_inputs=("module",),
+    inputs={
+        "model": "Model",
+        "blessing": "ModelBlessing",
+        "serving_check": "InfraBlessing",
+        "module": "Model",
+        "examples": "Examples",
+    },
+    optional_inputs=("serving_check", "module"),
     takes_modules=True,
     outputs={"pushed_model": "PushedModel", "outcome": f"{_DASHBOARD}.Markdown"},
     properties={
@@ -227,8 +240,8 @@ PUSHER = Step(
         "keep": "`serving.keep`",
         "must_be_blessed": "whether the run is on a cluster",
         "serving": _SERVING,
-        "card": "the model card: the file without `beam`, `kubeflow`, `serving.kserve`, `serving.keep`, "
-        "`data.baseline`, `data.drift`, `data.window`; the spans; the Trainer's code",
+        "card": "the model card: the file without `beam`, `kubeflow`, `serving.check`, `serving.keep`, "
+        "`serving.kserve`, `data.baseline`, `data.drift`, `data.window`; the spans; the Trainer's code",
     },
     integers=("push", "keep", "must_be_blessed"),
 )
@@ -252,8 +265,9 @@ DASHBOARD = Step(
         "model_run": "ModelRun",
         "evaluation": "ModelEvaluation",
         "blessing": "ModelBlessing",
+        "serving_check": "InfraBlessing",
     },
-    optional_inputs=("tuner_results",),
+    optional_inputs=("tuner_results", "serving_check"),
     takes_modules=True,
     outputs={
         "metrics": f"{_DASHBOARD}.Metrics",
@@ -305,6 +319,7 @@ STEPS = (
     TRAINER,
     EXPORTER,
     EVALUATOR,
+    SERVING_CHECK,
     PUSHER,
     KSERVE,
     DASHBOARD,

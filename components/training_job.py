@@ -20,7 +20,7 @@ from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.summary import Summarizer
 from hubline.preprocessing.transform import raw_columns
-from hubline.trainer import devices
+from hubline.trainer import devices, reference
 from hubline.trainer.backbones.config import Backbones
 from hubline.trainer.checkpoint_files import checkpoint_digest
 from hubline.trainer.config.hubs import Hubs
@@ -80,6 +80,7 @@ def training_job(
         logs=f"{model_run}/tensorboard",
         kept_checkpoints=f"{model_run}/checkpoints",
         export=export,
+        reference=f"{model_run}/{reference.FILE}",
     )
 
 

@@ -6,6 +6,7 @@ and TensorFlow Serving takes and gives.
 
 import base64
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,6 +62,8 @@ def dumps(value: Any) -> bytes:
 def _is_finite(value: Any) -> bool:
     if isinstance(value, np.ndarray | np.generic):
         return value.dtype.kind != "f" or bool(np.isfinite(value).all())
+    if isinstance(value, float):
+        return math.isfinite(value)
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     return not isinstance(value, list) or all(map(_is_finite, value))

@@ -18,6 +18,7 @@ from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
 from hubline.pipeline.paths import ClusterPaths, Paths
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.module_features import needs_statistics
+from hubline.serving.check.process import MODULE as SERVER
 from hubline.serving.model_card import CardOfFile
 from hubline.trainer.config.export import Export
 from hubline.trainer.labels.parts import needs_pictures
@@ -167,10 +168,21 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         store=store,
     )
     blessing = evaluator.outputs["blessing"]
+    checker = None
+    if file.serving.check.enabled and file.serving.push:
+        checker = node(
+            steps.SERVING_CHECK,
+            model=model,
+            model_run=trainer.outputs["model_run"],
+            check=file.serving.check,
+            server=code_digest(SERVER),
+        )
+    serving_check = checker.outputs["serving_check"] if checker else None
     pusher = node(
         steps.PUSHER,
         model=model,
         blessing=blessing,
+        serving_check=serving_check,
         module=exporter.outputs["module"] if exporter is not None and file.export.publish else None,
         destination=file.serving.destination,
         publish_to=file.export.publish.to if file.export.publish else None,
@@ -192,6 +204,7 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         trainer,
         *([exporter] if exporter else []),
         evaluator,
+        *([checker] if checker else []),
         pusher,
     ]
     if file.serving.kserve:
@@ -210,6 +223,7 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
             model_run=trainer.outputs["model_run"],
             evaluation=evaluator.outputs["evaluation"],
             blessing=blessing,
+            serving_check=serving_check,
             modules={name: module.outputs["model"] for name, module in hub_modules.items()},
             without=() if file.label.has_classes else ("classes",),
         )
@@ -226,7 +240,7 @@ def _card(file: PipelineFile, pins: Pins) -> CardOfFile:
         exclude={
             "beam": True,
             "kubeflow": True,
-            "serving": {"kserve", "keep"},
+            "serving": {"check", "keep", "kserve"},
             "data": {"baseline", "drift", "window"},  # of a window, its spans are in the card
         },
     )

@@ -22,7 +22,9 @@ from hubline.artifacts.delivery import (
     WITHDRAWN,
 )
 from hubline.artifacts.findings import DataFindings
+from hubline.artifacts.names import BLESSED
 from hubline.artifacts.pins import ServedVersion
+from hubline.artifacts.serving_check import ServingCheckResult
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.predictor.evaluation import EVALUATION, LabelAccuracy
 from hubline.components.spread.processes import kept
@@ -42,7 +44,7 @@ from hubline.trainer.training_notes import FILE as NOTES
 from hubline.trainer.training_notes import Notes
 from hubline.trainer.tuning.results import best_trial_text, read_trials
 
-_HUB_MODULE = "HubModule."
+_HUB_MODULE, _SERVING_CHECK = "HubModule.", "serving_check"
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -115,8 +117,12 @@ class Run:
         )
 
     def _are_reusable(self, outputs: Mapping[str, Sequence[Any]]) -> bool:
-        """Whether the current step may be cached, its artifacts are undamaged, and what it delivered is still there."""
-        if self.current in self._forced:
+        """Whether the current step may be cached, its artifacts are undamaged, and what it delivered is still there.
+
+        A serving check that failed is repeated: times differ from run to run.
+        """
+        checks = outputs.get(_SERVING_CHECK, ())
+        if self.current in self._forced or any(check.get_int_custom_property(BLESSED) == 0 for check in checks):
             return False
         delivered = (
             artifact.get_string_custom_property(name)
@@ -132,6 +138,11 @@ class Run:
         """The Evaluator's decision, if the run got that far."""
         blessing = self._output("Evaluator", "blessing")
         return Decision.model_validate_json(Path(blessing.uri, DECISION).read_text("utf-8")) if blessing else None
+
+    def serving_check(self) -> ServingCheckResult | None:
+        """The result of ServingCheck, if the run got that far."""
+        artifact = self._output("ServingCheck", _SERVING_CHECK)
+        return ServingCheckResult.read(artifact.uri) if artifact else None
 
     def warnings(self) -> list[str]:
         """Warnings about the data, the hub modules and the training, one line each."""
@@ -215,6 +226,7 @@ class Run:
             tuner_results=uri("Tuner", "tuner_results"),
             model_run=uri("Trainer", "model_run"),
             evaluation=uri("Evaluator", "evaluation"),
+            serving_check=uri("ServingCheck", _SERVING_CHECK),
             modules=self._modules(),
         )
 

@@ -144,7 +144,7 @@ def essentials(card: ModelCard) -> Iterator[str]:
         interval = card.decision.intervals.get(name)
         between = f" ({interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
         yield f"{name}: " + ("undefined" if value is None else f"{value:.4f}{between}")
-    yield "blessed" if card.decision.blessed else "not blessed"
+    yield "blessed" if card.blessed else "not blessed"
     if card.approval:
         against = " against the verdict" if card.approval.override else ""
         yield f"approved{against} by {card.approval.by} on {card.approval.at}: {card.approval.reason}"

@@ -5,6 +5,7 @@ from typing import Literal
 
 from hubline.artifacts.decision import Decision, Metrics
 from hubline.artifacts.examples import LeftOut
+from hubline.artifacts.serving_check import ServingCheckResult
 from hubline.core.config_base import Section
 from hubline.core.usage import Usage
 from hubline.report.contents import Artifacts
@@ -51,6 +52,8 @@ class Result(Section):
     metrics: Metrics = {}
     """Test metrics of the candidate; with `task: infer` and a label, metrics of the predictions."""
     decision: Decision | None = None
+    serving_check: ServingCheckResult | None = None
+    """What a server answered before the push; None if the run didn't get that far, or the file leaves the check out."""
     best_trial: str | None = None
     """With `tune`, the values of the best trial in the form of the pipeline file."""
     nothing_to_do: bool = False

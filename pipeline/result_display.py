@@ -45,6 +45,10 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
             say(f"  Note: {note}", "yellow")
         for check in result.decision.checks:
             say(f"  {check.reason}", None if check.passed else "red")
+    if checked := result.serving_check:
+        say(f"Serving check {'passed' if checked.passed else 'failed'}:", None if checked.passed else "red")
+        for sentence in checked.summary:
+            say(f"  {sentence}", "red" if sentence in checked.faults else None)
     if not console.is_terminal:
         console.print(steps_table(result))
     for warning in result.warnings:
@@ -79,6 +83,8 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
         say(f"Next:   hubline predict {shlex.quote(result.pushed_model)} {inputs}")
     elif result.status == "interrupted":
         say("Next:   run the same command again to resume from the finished steps and the last checkpoint")
+    elif result.status == "not_blessed" and result.serving_check and not result.serving_check.passed:
+        say(f"Next:   see the section Serving check of the report, or adjust serving.check in {path}")
     elif result.status == "not_blessed":
         say(f"Next:   train longer, try another head, or adjust evaluation in {path}")
         if result.approve_command:
@@ -92,6 +98,7 @@ def show_faults(console: Console, result: Result) -> None:
         said.append(_headline(result))
         checks = result.decision.checks if result.decision else ()
         said += [(f"  {check.reason}", "red") for check in checks if not check.passed]
+        said += [(f"  {fault}", "red") for fault in (result.serving_check.faults if result.serving_check else ())]
         said += [(result.error, "red")] if result.error else []
         said += [(_where_the_report_is(result), None), (f"Log:    {result.log}", None)]
     for text, style in said:

@@ -238,8 +238,13 @@ def _prepare(file: PipelineFile, source: Source) -> None:
 
 def _verdict(steps: "Run") -> tuple[Status, str | None, int]:
     """Status, error and exit code of a run whose steps all ended."""
-    decision = steps.decision()
-    return ("not_blessed", None, 1) if decision and not decision.blessed else ("succeeded", None, 0)
+    return ("not_blessed", None, 1) if _blessed(steps) is False else ("succeeded", None, 0)
+
+
+def _blessed(steps: "Run") -> bool | None:
+    """Whether the model may be pushed; None if no model was evaluated."""
+    decision, checked = steps.decision(), steps.serving_check()
+    return None if decision is None else decision.blessed and (checked is None or checked.passed)
 
 
 def _result(
@@ -270,13 +275,14 @@ def _result(
         published_module=steps.published() if steps else None,
         predictions=predictions,
         newly_predicted=newly_predicted,
-        blessed=decision.blessed if decision else None,
+        blessed=_blessed(steps) if steps else None,
         spans=spans,
         dates=tuple(map(to_date, spans)) if spans and file.data.dated else None,
         warnings=(*steps.warnings(), *_set_aside(artifacts, folder)) if steps else (),
         left_out=Manifest.read(artifacts.examples).left_out if artifacts.examples else {},
         metrics=decision.metrics if decision else evaluated.metrics if evaluated else {},
         decision=decision,
+        serving_check=steps.serving_check() if steps else None,
         best_trial=steps.best_trial() if steps else None,
         rerun_from=part.start,
         ended_after=part.end,

@@ -9,6 +9,7 @@ from hubline.artifacts.decision import Decision
 from hubline.artifacts.examples import LeftOut
 from hubline.artifacts.findings import ColumnDrift, Finding
 from hubline.artifacts.quarantine import QuarantinedRecord
+from hubline.artifacts.serving_check import ServingCheckResult
 from hubline.core.usage import Usage
 from hubline.report.labels.predictions import Predictions
 from hubline.trainer.tuning.results import Trials
@@ -30,6 +31,7 @@ class Artifacts:
     tuner_results: str | None = None
     model_run: str | None = None
     evaluation: str | None = None
+    serving_check: str | None = None
     modules: Mapping[str, str] = field(default_factory=dict)
     """Artifact of each hub module, by module name."""
 
@@ -178,3 +180,5 @@ class Findings:
     parameters: Sequence[tuple[str, int, int]] = ()
     """Parts of the model with their numbers of trainable and of other parameters."""
     predictions: Predictions | None = None
+    serving_check: ServingCheckResult | None = None
+    """None if the run didn't get that far, or the file leaves the check out."""

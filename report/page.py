@@ -88,6 +88,7 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "classes": ("Classes", predictions and predictions.by_class),
         **_own_section(predictions),
         "samples": ("Samples", predictions),
+        "serving-check": ("Serving check", findings.serving_check),
         "tuning": ("Tuning", findings.trials),
         "training": (
             "Training",

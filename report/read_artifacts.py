@@ -25,6 +25,7 @@ from hubline.artifacts.examples import Manifest
 from hubline.artifacts.findings import BASELINE, DataFindings
 from hubline.artifacts.names import ANOMALIES_FILE, TRIED_FILE
 from hubline.artifacts.quarantine import read_quarantine
+from hubline.artifacts.serving_check import ServingCheckResult
 from hubline.artifacts.splits import ALL, SPLITS
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.core import storage
@@ -66,6 +67,7 @@ def read(artifacts: Artifacts) -> Findings:
         training_notes=[note.text for note in notes.notes],
         parameters=[(each.part, each.trainable, each.frozen) for each in notes.parameters],
         predictions=predictions,
+        serving_check=ServingCheckResult.read(artifacts.serving_check) if artifacts.serving_check else None,
     )
 
 

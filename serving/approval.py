@@ -74,7 +74,7 @@ def _refuse(destination: str, candidate: Candidate, card: ModelCard, override: b
     """Raises a UserError if the model must not be pushed, whatever serves."""
     if not candidate.blessed and not override:
         refused = f"{candidate.name}: the verdict refused this model; --override pushes it anyway"
-        raise UserError("\n".join([refused, *card.decision.failures]))
+        raise UserError("\n".join([refused, *card.failures]))
     if candidate.blessed and override:
         raise UserError(f"{candidate.name}: the model is blessed; leave out --override")
     if withdrawn := History.read(destination).withdrawal(candidate.digest):

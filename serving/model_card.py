@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hubline.artifacts.decision import Decision
+from hubline.artifacts.serving_check import ServingCheckResult
 from hubline.core import storage
 from hubline.core.config_base import Section
 from hubline.core.digest import tree_digest
@@ -63,12 +64,24 @@ class ModelCard(CardOfFile):
     modules: dict[str, ModuleOrigin] = {}
     decision: Decision
     """Metrics by slice with confidence intervals, thresholds, and the verdict."""
+    serving_check: ServingCheckResult | None = None
+    """What a server answered before the push; None if the file left the check out."""
     versions: dict[str, str]
     """Versions of the packages that made the model."""
     digest: str
     """SHA-256 of the version's files without the card."""
     approval: Approval | None = None
     """None if the model was pushed without asking anybody."""
+
+    @property
+    def blessed(self) -> bool:
+        """Whether the verdict lets the model pass: the decision, and the serving check if there was one."""
+        return self.decision.blessed and (self.serving_check is None or self.serving_check.passed)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why the verdict doesn't let the model pass."""
+        return (*self.decision.failures, *(self.serving_check.faults if self.serving_check else ()))
 
     @classmethod
     def read(cls, version: str) -> "ModelCard | None":

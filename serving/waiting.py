@@ -71,7 +71,7 @@ def wait(model: str, destination: str, card: ModelCard, compared: ServedVersion 
     candidate = Candidate(
         digest=card.digest,
         compared=compared,
-        blessed=card.decision.blessed,
+        blessed=card.blessed,
         at=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         by=who(),
         keep=keep,

@@ -107,6 +107,12 @@ def _without_remainder(data: tf.data.Dataset, whole: int, skipped: randomness.Sk
     return numbered.map(lambda _, batch: batch)
 
 
+def records_in_order(job: Job, transform: Callable, split: Split) -> tf.data.Dataset:
+    """The tf.Examples whose inputs and targets `batches` returns in a single pass, in the same order."""
+    decodable = read_decodable(split.records, split.undecodable, in_order=True)
+    return _known(job, transform, split, complete(decodable, split.count))
+
+
 def together(phase: Phase, training: Training, worker: Worker = ALONE) -> int:
     """Number of batches that a worker parses together."""
     size = training.batch_size // (worker.count if training.mixup is None else 1)

@@ -132,26 +132,28 @@ class Fit:
         if self._average is not None:
             self._average.apply()
 
-    def decided(self, last: Phase, trained: Parts) -> Task:
+    def validation(self, last: Phase) -> tf.data.Dataset:
+        """Inputs and targets of the validation split in the order of its records, for the model of the last phase."""
+        return batches(self._job, self._task, self._transform, self._job.validation, "", last, epoch=None)
+
+    def decided(self, trained: Parts, last: Phase, validation: tf.data.Dataset) -> Task:
         """The task with decisions that suit the validation split, with a note. Arguments as `judge`."""
-        model = _model_of(last, trained)
-        data = batches(self._job, self._task, self._transform, self._job.validation, "", last, epoch=None)
-        task, text = self._task.decided((target, model(inputs, training=False)) for inputs, target in data)
+        model = model_of(last, trained)
+        task, text = self._task.decided((target, model(inputs, training=False)) for inputs, target in validation)
         if text is not None:
             self._note(Note(kind="threshold", text=text))
         return task
 
-    def judge(self, last: Phase, trained: Parts) -> None:
+    def judge(self, trained: Parts, last: Phase, validation: tf.data.Dataset) -> None:
         """Adds notes if the model learned nothing.
 
         Args:
-            last: The last phase.
             trained: The trained model.
+            last: The last phase.
+            validation: As `validation` returns.
         """
         losses = [metrics["loss"] for metrics in self.history]
-        model = _model_of(last, trained)
-        data = batches(self._job, self._task, self._transform, self._job.validation, "", last, epoch=None)
-        for note in [stands_still(losses), *constant(self._task, model, data)]:
+        for note in [stands_still(losses), *constant(self._task, model_of(last, trained), validation)]:
             if note is not None:
                 self._note(note)
 
@@ -223,7 +225,7 @@ class Fit:
 
     def _compiled(self, phase: Phase) -> TunedModel:
         """The model that a phase trains, with new optimizers."""
-        job, model = self._job, _model_of(phase, self._parts)
+        job, model = self._job, model_of(phase, self._parts)
         for name, backbone in self._parts.backbones.items():
             backbone.trainable = name in phase.tuned
         config, before = job.training.optimizer, len(self.history) * self._pace.steps
@@ -296,7 +298,8 @@ class Fit:
         _LOGGER.log(logging.WARNING if note.is_warning else logging.INFO, "%s", note.text)
 
 
-def _model_of(phase: Phase, parts: Parts) -> TunedModel:
+def model_of(phase: Phase, parts: Parts) -> TunedModel:
+    """The model whose inputs a phase reads."""
     model = parts.on_vectors if phase.on_vectors else parts.whole
     assert model is not None  # a label that needs images has no phase on vectors
     return model

@@ -57,6 +57,8 @@ class Job:
     """Folder for the SavedModel."""
     kept_checkpoints: str = ""
     """Folder for the checkpoints that `training.checkpoints.max_to_keep` keeps."""
+    reference: str = ""
+    """File for answers of the trained model; empty for none."""
     warm_start: str | None = None
     """The checkpoint that `training.warm_start` takes values from, without `.index`."""
     backbones: Backbones = field(default_factory=dict)

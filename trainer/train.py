@@ -5,23 +5,29 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import tensorflow as tf
+
 from hubline.core import json_text, storage
 from hubline.core.shard_dataset import read_decodable
-from hubline.preprocessing.columns import may_have_several, parsing_spec
+from hubline.preprocessing.columns import ParsingSpec, may_have_several, parsing_spec
+from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import input_columns, takes_lists
 from hubline.trainer import parameters
+from hubline.trainer.ask_trained import reference_of
 from hubline.trainer.caches import Cache
 from hubline.trainer.checkpoints import keep
 from hubline.trainer.config.hubs import fed_hubs
 from hubline.trainer.counts import holding
+from hubline.trainer.datasets import records_in_order
 from hubline.trainer.export import ServingModel
-from hubline.trainer.fit import Fit
+from hubline.trainer.fit import Fit, model_of
 from hubline.trainer.job import Job, Split
 from hubline.trainer.labels.parts import needs_pictures
 from hubline.trainer.meanings import EXPORTED
 from hubline.trainer.meanings import FILE as MEANINGS
-from hubline.trainer.model import Parts, feeding, model_inputs
+from hubline.trainer.model import Parts, TunedModel, feeding, model_inputs
 from hubline.trainer.phases import stays_frozen
+from hubline.trainer.reference import Reference
 from hubline.trainer.serving_guide.example import CONSIDERED, write_guide
 from hubline.trainer.tensorboard import check_profile, log_end, log_model
 from hubline.trainer.training_notes import Note
@@ -70,11 +76,16 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
         fit.finish()
         trained = to_export(job, start)
         if is_chief:
-            fit.judge(start.phases[-1], trained)
-            start = replace(start, task=fit.decided(start.phases[-1], trained))
+            last = start.phases[-1]
+            validation = fit.validation(last)
+            fit.judge(trained, last, validation)
+            start = replace(start, task=fit.decided(trained, last, validation))
+            answered = _reference(job, start, model_of(last, trained), validation)
             log_end(job)
     if is_chief:
         _export(job, start, trained)
+        if job.reference:
+            answered.write(job.reference)
         _keep_checkpoints(job, start, folders, notes)
     start.team.meet()
     if start.team.me.count == 1:  # only now: a run that is interrupted during export resumes from here
@@ -90,10 +101,14 @@ def _curves(history: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
     return dict(curves)
 
 
+def _reference(job: Job, start: Untrained, model: TunedModel, validation: tf.data.Dataset) -> Reference:
+    taken, spec = _served(job)
+    records = records_in_order(job, start.transform, job.validation)
+    return reference_of(model, start.task, taken, spec, validation, records)
+
+
 def _export(job: Job, start: Untrained, trained: Parts) -> None:
-    own = model_inputs(job.features, job.hubs, job.backbones)
-    taken = own | feeding(job.hubs, job.features, job.backbones)
-    spec = parsing_spec(job.schema, input_columns(job.features, taken))
+    taken, spec = _served(job)
     lists = {name for name in spec if takes_lists(name, job.features) and may_have_several(name, job.schema)}
     serving = ServingModel(trained, start.transform, spec, lists, taken, start.task)
     in_pictures = needs_pictures(job.label, job.features)
@@ -102,6 +117,13 @@ def _export(job: Job, start: Untrained, trained: Parts) -> None:
     write_guide(job.export, spec, lists, signatures, _candidates(job))
     start.meanings.write(f"{job.export}/{EXPORTED}")
     parameters.write(job.export, _parameters(job, trained))
+
+
+def _served(job: Job) -> tuple[Features, ParsingSpec]:
+    """The features that the exported model takes, and the parsing spec of the columns that these read."""
+    own = model_inputs(job.features, job.hubs, job.backbones)
+    taken = own | feeding(job.hubs, job.features, job.backbones)
+    return taken, parsing_spec(job.schema, input_columns(job.features, taken))
 
 
 def _candidates(job: Job) -> list[bytes]:

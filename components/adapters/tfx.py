@@ -23,6 +23,17 @@ def bless(blessing: Artifact, blessed: bool) -> str:
     return _MARKERS[blessed]
 
 
+def bless_serving(blessing: Artifact, blessed: bool) -> str:
+    """Sets the property by which TFX's components recognize the blessing of an InfraValidator; returns the name of the
+    marker file.
+
+    Private: the names. TFX's InfraValidator, which doesn't run on Kubeflow Pipelines 2, is the only public way to set
+    them.
+    """
+    blessing.set_int_custom_property(_BLESSED, int(blessed))
+    return f"INFRA_{_MARKERS[blessed]}"
+
+
 def mark_as_tf_examples(examples: Artifact) -> None:
     """Sets the property that tells TFX's readers that an Examples artifact holds tf.Examples.
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from hubline.core.config_base import FilePath, Section, is_remote
+from hubline.serving.check.config import ServingCheck
 
 
 class InferenceService(Section):
@@ -70,6 +71,8 @@ class Serving(Section):
     """The folder that a model server watches; each version is a subfolder named by an integer."""
     push: bool = True
     """Whether to push a blessed model. With `false`, the model stays among the artifacts of its run."""
+    check: ServingCheck = ServingCheck()
+    """The check that a server answers as the trained model does, before a push."""
     approval: Literal["none", "required"] = "none"
     """`required`: models wait for `hubline models approve` instead of being pushed. Models that the verdict refused
     wait too, and are pushed only by an approval with `--override`."""

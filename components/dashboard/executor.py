@@ -47,7 +47,7 @@ class Executor(base_executor.BaseExecutor):
         _show_metrics(outputs["metrics"], _numbers(decision) | _of_search(findings.trials))
         if "classes" in outputs:
             _show_classes(outputs["classes"], findings.predictions)
-        show(outputs["decision"], "Decision", decision_text(decision))
+        show(outputs["decision"], "Decision", decision_text(decision, findings.serving_check))
         show(outputs["report"], "Report", _page(exec_properties["name"], decision, artifacts, findings))
 
 
@@ -99,7 +99,8 @@ def _curve_of(predictions: PredictionsByClass) -> str:
 
 def _page(name: str, decision: Decision, artifacts: Artifacts, findings: Findings) -> str:
     # The model is not pushed yet, so the run has not succeeded. The dashboard has no dark mode.
-    status = "blessed" if decision.blessed else "not_blessed"
+    checked = findings.serving_check
+    status = "blessed" if decision.blessed and (checked is None or checked.passed) else "not_blessed"
     run = RunReport(
         name=name,
         file=None,

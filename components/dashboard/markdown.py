@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterator
 
 from hubline.artifacts.decision import Decision
+from hubline.artifacts.serving_check import ServingCheckResult
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~])")
 
 
-def decision_text(decision: Decision) -> str:
-    """The decision, its reasons, and each metric next to that of the serving version and of the best constant."""
-    return "\n".join(_lines(decision)) + "\n"
+def decision_text(decision: Decision, checked: ServingCheckResult | None = None) -> str:
+    """The decision, its reasons, each metric next to that of the serving version and of the best constant, and the
+    serving check."""
+    return "\n".join([*_lines(decision), *(_lines_of_check(checked) if checked else [])]) + "\n"
 
 
 def pushed_text(pushed: str | None, serving: str | None, destination: str, published: str | None = None) -> str:
@@ -45,6 +47,13 @@ def _lines(decision: Decision) -> Iterator[str]:
         between = f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
         serving, constant = (decision.serving_metrics or {}).get(name), constants.get(name)
         yield f"| {escaped(name)} | {_figure(value)} | {between} | {_figure(serving)} | {_figure(constant)} |"
+
+
+def _lines_of_check(checked: ServingCheckResult) -> Iterator[str]:
+    yield ""
+    yield f"## Serving check {'passed' if checked.passed else 'failed'}"
+    yield ""
+    yield from (f"- {escaped(sentence)}" for sentence in checked.summary)
 
 
 def escaped(text: str) -> str:

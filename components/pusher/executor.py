@@ -14,6 +14,7 @@ from hubline.artifacts.delivery import APPROVE, DESTINATION, DIGEST, PUBLISHED, 
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.names import BLESSED
 from hubline.artifacts.pins import ServedVersion
+from hubline.artifacts.serving_check import ServingCheckResult
 from hubline.components import module_channels
 from hubline.components.dashboard.artifacts import show
 from hubline.components.dashboard.markdown import escaped, pushed_text
@@ -56,8 +57,8 @@ class _Delivery:
 
 
 class Executor(base_executor.BaseExecutor):
-    """Pushes a model if it is blessed, `serving.push` is set and the serving version differs from it. With
-    `serving.approval`, such a model waits instead, whether it is blessed or not."""
+    """Pushes a blessed model that passed ServingCheck, if `serving.push` is set and the serving version differs. With
+    `serving.approval`, a model waits instead, whatever the verdict."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Records the serving version, and whether this run pushed it, on `pushed_model` and in `outcome`.
@@ -68,12 +69,13 @@ class Executor(base_executor.BaseExecutor):
             UserError: if the serving folder can't be written.
         """
         blessing = artifact_utils.get_single_instance(input_dict["blessing"])
-        blessed = blessing.get_int_custom_property(BLESSED) == 1
+        checked = _checked(input_dict)
+        blessed = blessing.get_int_custom_property(BLESSED) == 1 and (checked is None or checked.passed)
         delivery = _deliver(input_dict, exec_properties, blessed)
         if exec_properties["push"] and exec_properties["keep"]:
             prune(exec_properties["destination"], exec_properties["keep"])
         if exec_properties["must_be_blessed"] and not blessed:
-            raise RunError(_why_not(blessing.uri, delivery.command))
+            raise RunError(_why_not(blessing.uri, checked, delivery.command))
         published = None
         if delivery.serves and exec_properties["publish_to"]:
             published = _publish(input_dict["module"], blessing.uri, exec_properties["publish_to"], delivery.serving)
@@ -133,6 +135,13 @@ def _describe(artifact: Any, delivery: _Delivery, published: str | None) -> None
             artifact.set_string_custom_property(name, text)
 
 
+def _checked(input_dict: Mapping[str, Any]) -> ServingCheckResult | None:
+    """The result of ServingCheck; None if the file leaves it out."""
+    if not input_dict.get("serving_check"):
+        return None
+    return ServingCheckResult.read(artifact_utils.get_single_uri(input_dict["serving_check"]))
+
+
 def _card(input_dict: Mapping[str, Any], of_file: str, digest: str) -> ModelCard:
     modules = module_channels.artifacts(input_dict).items()
     return ModelCard(
@@ -146,6 +155,7 @@ def _card(input_dict: Mapping[str, Any], of_file: str, digest: str) -> ModelCard
             for name, artifact in modules
         },
         decision=_decision(artifact_utils.get_single_uri(input_dict["blessing"])),
+        serving_check=_checked(input_dict),
         versions={"python": platform.python_version()} | {name: version(name) for name in STACK},
         digest=digest,
     )
@@ -163,6 +173,7 @@ def _decision(blessing: str) -> Decision:
         return Decision.model_validate_json(file.read())
 
 
-def _why_not(blessing: str, command: str) -> str:
+def _why_not(blessing: str, checked: ServingCheckResult | None, command: str) -> str:
     lines = ["the model is not blessed, and nothing was pushed", *_decision(blessing).failures]
+    lines += checked.faults if checked else ()
     return "\n".join([*lines, f"To push it anyway: {command}"] if command else lines)

@@ -12,9 +12,9 @@ import tensorflow as tf
 from hubline.components.trainer import job_file, worker_errors, worker_log
 from hubline.components.trainer.executor import train_job
 from hubline.components.trainer.local_workers import LOST_PEER
-from hubline.components.trainer.parent import end_with_parent
 from hubline.core.errors import UserError
 from hubline.core.garbage import collect_none_at_exit
+from hubline.core.parent import end_with_parent
 from hubline.trainer import devices
 from hubline.trainer.config.training import Training
 from hubline.trainer.workers import worker_index, worker_of
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    end_with_parent()
+    end_with_parent(LOST_PEER)
     # All workers tell the same; the chief speaks for them.
     worker_log.to_parent(logging.WARNING if worker_index() else logging.INFO)
     collect_none_at_exit()

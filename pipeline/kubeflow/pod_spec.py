@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hubline.pipeline.kubeflow.placement import Affinity, KeySource, Placement, Toleration, amount
+from hubline.core.quantity import amount
+from hubline.pipeline.kubeflow.placement import Affinity, KeySource, Placement, Toleration
 
 Json = dict[str, Any]
 

@@ -17,6 +17,7 @@ from hubline.pipeline.run import run
 from tests.support import example_data, hub_modules
 from tests.support import pixels as make_pixels
 from tests.support.project import HUBLINE, PROJECT
+from tests.support.serving_check import assert_answered_as_trained, assert_saved_model_agrees
 
 pytestmark = pytest.mark.slow
 
@@ -78,6 +79,7 @@ def test_the_baseline_of_pixels_is_that_of_numpy(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
     path.write_text(PIXELS)
     result, decision = finished(path)
+    assert_saved_model_agrees(result, assert_answered_as_trained(result, None))
     train, true = np.stack(masks["train"]), np.stack(masks["test"])
     most = int(np.bincount(train[train < 9], minlength=3).argmax())
     counted = true < 9
@@ -160,6 +162,7 @@ def test_the_baseline_of_any_number_of_classes_is_that_of_scikit_learn(tmp_path:
     path = tmp_path / "pipeline.yaml"
     path.write_text(TAGS)
     result, decision = finished(path)
+    assert_saved_model_agrees(result, assert_answered_as_trained(result, "classify"))
     train, test = truth["train"], truth["test"]
     page = Path(result.report, "index.html").read_text()
     for name, having in zip(NAMES, train.T, strict=True):

@@ -1,6 +1,7 @@
 """Full runs: what is done, what is cached, and what is left after an interruption."""
 
 import base64
+import html
 import json
 import os
 import re
@@ -36,7 +37,8 @@ from hubline.serving.waiting import find
 from hubline.trainer.training_notes import Notes
 from tests.support import example_data
 from tests.support.planned import as_planned
-from tests.support.project import HUBLINE, PIPELINE, PROJECT, make_project
+from tests.support.project import CHECKED, HUBLINE, PIPELINE, PROJECT, make_project
+from tests.support.serving_check import assert_answered_as_trained, assert_saved_model_agrees
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +64,7 @@ def rewrite(path: Path, old: str, new: str) -> None:
 @pytest.fixture(scope="module")
 def life(tmp_path_factory) -> tuple[Path, Result]:
     """A pipeline after its first run."""
-    path = make_project(tmp_path_factory.mktemp("life"))
+    path = make_project(tmp_path_factory.mktemp("life"), CHECKED)
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
     return path, result
@@ -73,7 +75,7 @@ def test_a_first_run_pushes_a_version(life) -> None:
     assert result.status == "succeeded" and result.blessed and result.newly_pushed
     assert result.pushed_model == f"{path.parent}/serving/1"
     assert result.metrics["accuracy"] >= 0.9
-    assert len(ran(result)) == len(result.steps) == 12
+    assert len(ran(result)) == len(result.steps) == 13
     used = {step.id: step.usage for step in result.steps if step.id != "pin"}
     assert all(each and each.cpu_seconds > 0 and each.peak_memory > 50e6 for each in used.values())
     exported = sum(path.stat().st_size for path in Path(result.artifacts.model).rglob("*") if path.is_file())
@@ -100,6 +102,19 @@ def test_the_guide_beside_a_pushed_model_states_what_the_model_answers_about_a_r
     stated = answer["predictions"][0]
     assert stated["label"] == found["label"].numpy()[0].decode()
     np.testing.assert_allclose(stated["scores"], found["scores"][0], rtol=1e-5)
+
+
+def test_a_server_answers_as_the_trained_model_did_before_its_export(life) -> None:
+    _, result = life
+    reference = assert_answered_as_trained(result, "classify")
+    assert_saved_model_agrees(result, reference)
+    records, sent = (
+        [tf.train.Example.FromString(record).features.feature for record in each]
+        for each in (validation_records(result), reference.records)
+    )
+    assert [each["image"] for each in sent] == [each["image"] for each in records[: len(sent)]]
+    assert all(each.keys() == {"image"} for each in sent), "the label stays here"
+    assert {each.requests for each in result.serving_check.latencies} == {100}
 
 
 def validation_records(result: Result) -> list[bytes]:
@@ -177,9 +192,24 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
         assert again.decision is not None and again.decision.compared_with == first.pushed_model
 
     rewrite(path, "training:", "model: {head: {hidden: [16]}}\ntraining:")
+    # A bound that no server meets: the run says so, and doesn't push. It is measured again in the next run.
+    rewrite(path, "p99: 60001", "p99: 0.001")
+    too_slow, code = run(path, None, quiet=True)
+    assert (code, ran(too_slow)) == (1, ["Trainer", "Evaluator", "ServingCheck", "Pusher"])
+    assert (too_slow.status, too_slow.blessed, too_slow.decision.blessed) == ("not_blessed", False, True)
+    assert not too_slow.newly_pushed and too_slow.pushed_model == first.pushed_model
+    slow = too_slow.serving_check
+    assert not slow.passed and all(each.fault is None for each in slow.comparisons)
+    assert [re.sub(r"[\d.]+ ms", "X ms", fault) for fault in slow.faults] == [
+        f"p99 of 100 requests of 1 record over {api} is X ms (max_latency_ms.batch_1.p99: 0.001)"
+        for api in ("HTTP", "gRPC")
+    ]
+    page = html.unescape(Path(too_slow.report, "index.html").read_text())
+    assert all(fault in page for fault in slow.faults) and "at most 0.001 ms" in page
+    rewrite(path, "p99: 0.001", "p99: 60001")
     rewrite(path, "serving: {", "serving: {keep: 2, approval: required, ")
     other_head, code = as_planned(path)
-    assert (code, ran(other_head)) == (0, ["Trainer", "Evaluator", "Pusher"])
+    assert (code, ran(other_head)) == (0, ["ServingCheck", "Pusher"])
     assert not other_head.newly_pushed and other_head.pushed_model == first.pushed_model
     waits = find(str(serving), None)
     assert other_head.waiting_model == f"{serving}/.hubline/waiting/{waits.digest}"
@@ -214,12 +244,13 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
         assert sorted(item.name for item in serving.iterdir()) == served
 
     runs = runs_of(path, None)
-    assert [each.status for each in runs] == ["succeeded"] * 7 + ["not_blessed"] * 2
-    changed = {each.key: (each.before, each.after) for each in differences(runs[3], runs[4])}
+    refusals = ["not_blessed"] * 2
+    assert [each.status for each in runs] == ["succeeded"] * 4 + ["not_blessed"] + ["succeeded"] * 3 + refusals
+    changed = {each.key: (each.before, each.after) for each in differences(runs[3], runs[5])}
     assert changed.pop("model.head.hidden") == ([], [16])
     assert (changed.pop("serving.approval"), changed.pop("serving.keep")) == (("none", "required"), (None, 2))
     assert changed.keys() <= {f"metrics.{name}" for name in first.metrics}
-    keys = [each.key for each in differences(runs[5], runs[6])]
+    keys = [each.key for each in differences(runs[6], runs[7])]
     assert "pins.serving.digest" in keys and f"pins.files.all.{path.parent}/data/a.tfrecord" in keys
     assert not any(each.startswith(("model.", "data.", "code", "versions.")) for each in keys)
 
@@ -439,37 +470,3 @@ def test_changed_code_runs_the_steps_that_use_it(life, tmp_path: Path) -> None:
     result = Result.model_validate_json(done)
     assert ran(result) == [step["id"] for step in steps] == ["Evaluator", "Pusher"]
     assert steps[0]["reasons"][0]["text"] == "its code changed"
-
-
-@pytest.mark.both_stacks
-def test_the_digits_example_from_data_to_a_model_that_answers(tmp_path: Path) -> None:
-    """Does what `make run` does, on a copy, and loads the pushed model with plain TensorFlow."""
-    example = tmp_path / "digits"
-    example.mkdir()
-    for name in ("make_data.py", "pipeline.yaml"):
-        (example / name).write_bytes((PROJECT / "examples" / "digits" / name).read_bytes())
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-    subprocess.run([sys.executable, str(example / "make_data.py")], check=True, env=environment)
-    done = subprocess.run(
-        [*HUBLINE, "run", str(example / "pipeline.yaml"), "--json"], capture_output=True, text=True, cwd=PROJECT
-    )
-    assert done.returncode == 0, done.stdout
-    result = Result.model_validate_json(done.stdout.splitlines()[-1])
-    assert result.blessed and result.metrics["accuracy"] >= 0.95
-
-    samples = sorted(str(sample) for sample in (example / "data").glob("sample-*.png"))
-    program = f"""
-import json, sys
-import tensorflow as tf
-model = tf.saved_model.load({result.pushed_model!r})
-images = [tf.io.read_file(path) for path in {samples!r}]
-answer = model.signatures["predict"](image=tf.stack(images))
-assert not {{"trainer", "preprocessing", "tfx", "tensorflow_hub"}} & set(sys.modules)
-print(json.dumps([label.decode() for label in answer["label"].numpy()]))
-"""
-    bare = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=bare)
-    assert said.returncode == 0, said.stderr
-    names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-    truth = [names[int(sample.removesuffix(".png")[-1])] for sample in samples]
-    assert json.loads(said.stdout.splitlines()[-1]) == truth

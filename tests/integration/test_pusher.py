@@ -11,12 +11,13 @@ from hubline.artifacts.decision import DECISION, Decision
 from hubline.artifacts.delivery import APPROVE, DESTINATION, PUSHED, WAITING
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import ServedVersion
+from hubline.artifacts.serving_check import ServingCheckResult
 from hubline.components.dashboard.artifacts import Markdown
 from hubline.components.pin.snapshot import pin_serving
 from hubline.components.pusher.executor import Executor
 from hubline.core import storage
 from hubline.core.digest import tree_digest
-from hubline.core.errors import RunError
+from hubline.core.errors import RunError, UserError
 from hubline.serving.approval import approve
 from hubline.serving.history import History
 from hubline.serving.model_card import CardOfFile, ModelCard
@@ -40,7 +41,12 @@ def run_pusher(
 
 
 def pushed_artifact(
-    folder: Path, model: str, blessed: bool, compared: ServedVersion | None = None, **changes: Any
+    folder: Path,
+    model: str,
+    blessed: bool,
+    compared: ServedVersion | None = None,
+    checked: ServingCheckResult | None = None,
+    **changes: Any,
 ) -> standard_artifacts.PushedModel:
     given, examples, blessing, pushed, outcome = (
         standard_artifacts.Model(),
@@ -69,9 +75,38 @@ def pushed_artifact(
         "card": CardOfFile(pipeline="tiny", data={"all": "data"}, file={"name": "tiny"}, code="c0de").to_property(),
         **changes,
     }
-    outputs = {"pushed_model": [pushed], "outcome": [outcome]}
-    Executor().Do({"model": [given], "examples": [examples], "blessing": [blessing]}, outputs, properties)
+    inputs = {"model": [given], "examples": [examples], "blessing": [blessing]}
+    if checked:
+        check = standard_artifacts.InfraBlessing()
+        check.uri = str(folder / "check")
+        checked.write(check.uri)
+        inputs["serving_check"] = [check]
+    Executor().Do(inputs, {"pushed_model": [pushed], "outcome": [outcome]}, properties)
     return pushed
+
+
+def test_a_model_that_fails_the_serving_check_is_not_pushed_without_an_override(tmp_path: Path) -> None:
+    exported(tmp_path, "one")
+    serving, fault = tmp_path / "serving", "the server ended with exit code 137"
+    failed = ServingCheckResult(passed=False, faults=(fault,), records=3, tolerance=0.001)
+    assert run_pusher(tmp_path, "one", blessed=True, checked=failed) == (0, "")
+    with pytest.raises(RunError, match=f"^the model is not blessed, and nothing was pushed\n{fault}$"):
+        run_pusher(tmp_path, "one", blessed=True, checked=failed, must_be_blessed=1)
+    assert not serving.exists()
+
+    run_pusher(tmp_path, "one", blessed=True, checked=failed, approval="required")
+    candidate = find(str(serving), None)
+    with pytest.raises(UserError, match=f"the verdict refused this model; --override pushes it anyway\n{fault}$"):
+        approve(str(serving), candidate, "it is fast enough")
+    approve(str(serving), candidate, "it is fast enough", override=True)
+    card = ModelCard.read(str(serving / "1"))
+    assert card is not None and card.serving_check == failed and not card.blessed and card.decision.blessed
+
+    passed = failed.model_copy(update={"passed": True, "faults": ()})
+    exported(tmp_path, "two")
+    compared = pin_serving(str(serving))
+    assert run_pusher(tmp_path, "two", blessed=False, compared=compared, checked=passed) == (0, f"{serving}/1")
+    assert run_pusher(tmp_path, "two", blessed=True, compared=compared, checked=passed) == (1, f"{serving}/2")
 
 
 @pytest.mark.both_stacks

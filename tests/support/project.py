@@ -18,8 +18,16 @@ hubs:
   mean: {handle: module, inputs: {images: image}}
 training: {epochs: 5, batch_size: 16, optimizer: {learning_rate: 0.1}}
 evaluation: {thresholds: {accuracy: {at_least: 0.9, no_worse_than_serving_by: 0.02}}}
-serving: {destination: serving}
+serving: {destination: serving, check: {enabled: false}}
 """
+
+
+CHECKED = PIPELINE.replace(
+    "{enabled: false}",
+    "{tolerance: 1.0e-4, max_load_seconds: 300, max_memory: 16Gi, timeout_seconds: 500, "
+    "max_latency_ms: {batch_1: {p50: 60000, p99: 60001}, batch_32: {p50: 60002, p99: 60003}}}",
+)
+"""With the serving check, which takes some seconds."""
 
 
 def make_project(folder: Path, text: str = PIPELINE, records: Sequence[bytes] | None = None) -> Path:

@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 from hubline.components.trainer import worker_errors, worker_log
-from hubline.components.trainer.parent import end_with_parent
+from hubline.components.trainer.local_workers import LOST_PEER
 from hubline.core.errors import DataError
+from hubline.core.parent import end_with_parent
 from hubline.trainer.workers import worker_index
 
 
@@ -24,7 +25,7 @@ def starts(file: Path) -> int:
 
 if __name__ == "__main__":
     worker_log.to_parent()
-    end_with_parent()
+    end_with_parent(LOST_PEER)
     path, index = Path(sys.argv[1]), worker_index()
     script = json.loads(path.read_text())
     files = [path.with_name(f"starts-{each}") for each in range(len(script))]

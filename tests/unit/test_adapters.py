@@ -238,6 +238,20 @@ def test_tfx_marks_artifacts_by_these_properties_and_files() -> None:
     assert blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) == constants.BLESSED_VALUE
 
 
+@pytest.mark.parametrize("passed", [True, False])
+def test_tfx_marks_the_blessing_of_a_server_by_this_property_and_file(passed: bool, tmp_path: Path) -> None:
+    from tfx.components.infra_validator import executor
+    from tfx.types import standard_artifacts
+
+    from hubline.components.adapters import tfx
+
+    theirs, ours = standard_artifacts.InfraBlessing(), standard_artifacts.InfraBlessing()
+    theirs.uri = str(tmp_path)
+    {True: executor._mark_blessed, False: executor._mark_not_blessed}[passed](theirs)
+    assert [item.name for item in tmp_path.iterdir()] == [tfx.bless_serving(ours, passed)]
+    assert ours.get_int_custom_property("blessed") == theirs.get_int_custom_property("blessed") == int(passed)
+
+
 @pytest.fixture
 def two_steps(tmp_path: Path) -> Callable[[], Any]:
     """A pipeline of two steps, the second of which needs the first."""

@@ -95,6 +95,8 @@ def recomputing(module: str) -> set[str]:
         ("trainer.hub_callable", {"HubModule", "Embedder"} | TRAINING, {"Embedder"}),
         ("trainer.embed", {"Embedder"}, {"Embedder"}),
         ("trainer.inputs", LEARNING | MODULES, {"Evaluator"} | RUNNING),
+        ("trainer.ask_trained", {"Trainer"}, set()),
+        ("serving.check.agreement", {"ServingCheck"}, set()),
         ("report.charts", {"Dashboard"}, set()),
         ("pipeline.graph", set(), set()),
     ],

@@ -11,6 +11,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import import_utils
 
 from hubline.artifacts.decision import DECISION, Check, Decision
+from hubline.artifacts.serving_check import ServingCheckResult
 from hubline.components.dashboard.artifacts import SHOWN_CLASSES, confidence_metrics, confusion_matrix, preview
 from hubline.components.dashboard.executor import Executor
 from hubline.components.dashboard.markdown import decision_text, escaped
@@ -139,7 +140,9 @@ def test_the_report_on_the_dashboard_warns_of_modules_dates_and_the_training(tmp
     blessing = tmp_path / "blessing"
     blessing.mkdir()
     (blessing / DECISION).write_text(run.decision.model_dump_json())
-    made = asdict(run.artifacts) | {"blessing": str(blessing)}
+    faults = (f"the server ended {make_report.HOSTILE}",)
+    ServingCheckResult(passed=False, faults=faults, records=3, tolerance=0.001).write(str(blessing))
+    made = asdict(run.artifacts) | {"blessing": str(blessing), "serving_check": str(blessing)}
     modules, _ = made.pop("modules"), made.pop("model")
     types = {name: getattr(standard_artifacts, kind) for name, kind in DASHBOARD.inputs.items()}
     assert types.keys() == made.keys(), "every artifact that the report reads is an input"
@@ -152,6 +155,8 @@ def test_the_report_on_the_dashboard_warns_of_modules_dates_and_the_training(tmp
     Executor().Do(inputs, outputs, {"name": "pets"})
     page = html.unescape((tmp_path / "report.out").read_text())
     assert f"hubs.photos: the output '{make_report.HOSTILE}' is -inf in 3 of 3 numbers" in page
+    assert f"the server ended {make_report.HOSTILE}" in page
+    assert "## Serving check failed" in (tmp_path / "decision.out").read_text()
     assert "2 of 9 values are not dates that features.day can read" in page
     assert f"the loss has not changed {make_report.HOSTILE}" in page
     assert "# Trial 2 of 3: val_accuracy 0.75" in page and f"failed: the loss became nan {make_report.HOSTILE}" in page

@@ -77,7 +77,7 @@ def test_the_file_before_the_edits_is_good(folder: Path) -> None:
         ("validation: 1", "val: 1", "4: data.split.val: unknown key; did you mean 'validation'? known here: train, "
          "validation, test, group, stratify"),
         ("{destination:", "{dest:", "26: serving.dest: unknown key; did you mean 'destination'? known here: "
-         "destination, push, approval, keep, card, kserve"),
+         "destination, push, check, approval, keep, card, kserve"),
         ("at_least: 0.6", "min: 0.6", "25: evaluation.thresholds.accuracy.min: unknown key; known here: at_least, "
          "at_most, no_worse_than_serving_by, every_slice"),
         ("missing: median", "mising: median", "7: features.miles.mising: unknown key; did you mean 'missing'? known "
@@ -93,7 +93,7 @@ def test_the_file_before_the_edits_is_good(folder: Path) -> None:
         ("missing: median", "missing: mode", "7: features.miles.missing: 'mode' is not known here; did you mean "
          "'mean'? known here: mean, median"),
         ("serving: {destination: serving}", "serving: serving", "26: serving: must be a mapping with the keys "
-         "destination, push, approval, keep, card, kserve; got 'serving'"),
+         "destination, push, check, approval, keep, card, kserve; got 'serving'"),
         # Numbers
         ("epochs: 4", "epochs: 4,", "18: training.epochs: must be a number; write 4; got '4,'"),
         ("at_least: 0.6", "at_least: 60%", "25: evaluation.thresholds.accuracy.at_least: must be a number without a "

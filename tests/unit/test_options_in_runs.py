@@ -27,6 +27,11 @@ TESTS_WITH_RUNS = (
 EXAMPLES_IN_RUNS = ("digits", "taxi", "video")
 """Examples that tests run."""
 EDITED = {
+    "tests/support/project.py": {
+        "ServingCheck": {"tolerance", "max_load_seconds", "max_memory", "max_latency_ms", "timeout_seconds"},
+        "MaxLatency": {"batch_1", "batch_32"},
+        "Percentiles": {"p50", "p99"},
+    },
     "tests/e2e/test_runs.py": {
         "Data": {"schema", "baseline", "drift", "window"},
         "Drift": {"policy", "columns"},

@@ -12,6 +12,7 @@ from hubline.preprocessing.columns import ParsingFeature, ParsingSpec
 from hubline.preprocessing.feature_columns import input_names
 from hubline.trainer.export_format import CLASSIFY, PREDICT, REGRESS, SERVING
 from hubline.trainer.module import Tensor
+from hubline.trainer.serving_guide.columns import MISSING, column_array, json_features, only, values_of
 from hubline.trainer.serving_guide.interface import Column, Interface, Request, Signature
 from hubline.trainer.serving_guide.readme import ANSWERS, REQUESTS, write_readme
 
@@ -19,8 +20,6 @@ Arrays = dict[str, np.ndarray]
 
 CONSIDERED = 64
 """Records among which the example is chosen."""
-_MISSING: dict[str, Any] = {"string": "", "int64": np.iinfo(np.int64).min, "float32": "NaN"}
-_DTYPES = {"bytes_list": tf.string, "int64_list": tf.int64, "float_list": tf.float32}
 _METHODS: dict[str, Literal["classify", "regress"]] = {CLASSIFY: "classify", REGRESS: "regress"}
 
 
@@ -42,13 +41,16 @@ def write_guide(
         signatures: The functions of the SavedModel's signatures.
         records: tf.Examples. The example is the one with the fewest missing columns, of several the smallest.
     """
-    example = min((_only(record, spec) for record in records), key=lambda each: _missing_and_size(each, spec))
+    example = min((only(record, spec) for record in records), key=lambda each: _missing_and_size(each, spec))
     names = input_names(spec)
-    given = {name: _array(spec[column], column in lists, _values(example, column)) for column, name in names.items()}
+    given = {
+        name: column_array(spec[column].dtype, column in lists, [values_of(example, column)])
+        for column, name in names.items()
+    }
     interface = Interface(
         signatures={name: _signature(name, each, given) for name, each in sorted(signatures.items())},
         columns={
-            column: _column(name, spec[column], column in lists, given[name], not _values(example, column))
+            column: _column(name, spec[column], column in lists, given[name], not values_of(example, column))
             for column, name in sorted(names.items())
         },
         requests=tuple(
@@ -59,35 +61,8 @@ def write_guide(
     write_readme(path, interface)
 
 
-def _only(record: bytes, columns: Collection[str]) -> tf.train.Example:
-    """The example with only these columns; above all, without the label."""
-    whole = tf.train.Example.FromString(record)
-    only = {column: whole.features.feature[column] for column in columns if _values(whole, column)}
-    return tf.train.Example(features=tf.train.Features(feature=only))
-
-
 def _missing_and_size(example: tf.train.Example, spec: ParsingSpec) -> tuple[int, int]:
-    return sum(not _values(example, column) for column in spec), example.ByteSize()
-
-
-def _values(example: tf.train.Example, column: str) -> list[Any]:
-    feature = example.features.feature
-    if column not in feature:
-        return []
-    kind = feature[column].WhichOneof("kind")
-    return list(getattr(feature[column], kind).value) if kind else []
-
-
-def _array(feature: ParsingFeature, is_list: bool, values: list[Any]) -> np.ndarray:
-    """Input of the signature `PREDICT` for one record: shape [1], or [1, n] for a list."""
-    array = _typed((values if is_list else values[:1]) or [_MISSING[feature.dtype.name]], feature.dtype)
-    return array[np.newaxis, :] if is_list else array
-
-
-def _typed(values: list[Any], dtype: tf.DType) -> np.ndarray:
-    array = np.empty(len(values), dtype.as_numpy_dtype)  # of objects, for strings
-    array[:] = [value.encode() if dtype == tf.string and isinstance(value, str) else value for value in values]
-    return array
+    return sum(not values_of(example, column) for column in spec), example.ByteSize()
 
 
 def _column(name: str, feature: ParsingFeature, is_list: bool, given: np.ndarray, is_left_out: bool) -> Column:
@@ -99,7 +74,7 @@ def _column(name: str, feature: ParsingFeature, is_list: bool, given: np.ndarray
         is_list=is_list,
         length=given.shape[1] if is_list and is_required else None,
         is_required=is_required,
-        missing=None if is_required else _MISSING[dtype],
+        missing=None if is_required else MISSING[dtype],
         value=_json(name, given),
         is_left_out=is_left_out,
     )
@@ -154,7 +129,7 @@ def _ask(path: str, name: str, function: Callable[..., Any], given: Arrays, exam
         serialized = example.SerializeToString(deterministic=True)
         answer = _numpy(function(tf.constant([serialized])))
         if name in _METHODS:
-            features = {column: _feature(column, example) for column in sorted(example.features.feature)}
+            features = json_features(example)
             results = _classifications(answer) if name == CLASSIFY else answer[tf.saved_model.REGRESS_OUTPUTS][:, 0]
             request = {"signature_name": name, "examples": [features]}
             return [_written(path, name, "examples", request, {"results": results})]
@@ -166,14 +141,6 @@ def _ask(path: str, name: str, function: Callable[..., Any], given: Arrays, exam
         _written(path, name, "rows", {"signature_name": name, "instances": rows}, as_rows(answer)),
         _written(path, name, "columns", {"signature_name": name, "inputs": columns}, as_columns(answer)),
     ]
-
-
-def _feature(column: str, example: tf.train.Example) -> Any:
-    """Values of a column in a Classify or Regress request: one, or a list."""
-    values = plain(
-        column, _typed(_values(example, column), _DTYPES[example.features.feature[column].WhichOneof("kind")])
-    )
-    return values[0] if len(values) == 1 else values
 
 
 def _classifications(answer: Arrays) -> list[Any]:

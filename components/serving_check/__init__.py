@@ -1,0 +1,1 @@
+"""ServingCheck: whether a server answers as the trained model does, before the push."""
