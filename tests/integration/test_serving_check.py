@@ -40,7 +40,13 @@ class Adding(tf.Module):
         self.wrong = tf.Variable(wrong)
 
     @tf.function(
-        input_signature=[{"x": tf.TensorSpec([None], name="x"), "tags": tf.TensorSpec([None, None], tf.string, "tags")}]
+        input_signature=[
+            {
+                "x": tf.TensorSpec([None], name="x"),
+                "tags": tf.TensorSpec([None, None], tf.string, "tags"),
+                "path": tf.TensorSpec([None, None], name="path"),
+            }
+        ]
     )
     def predict(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         count = tf.reduce_sum(tf.cast(inputs["tags"] != "", tf.float32), axis=1)
