@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from hubline.core.bytecode_digest import bytecode_digest
+from hubline.core.kept_digests import kept_by, key_of
 from hubline.core.package_versions import version
 from hubline.core.source_imports import imports, parse
 
@@ -47,6 +48,12 @@ PLUMBING = frozenset(
 """Modules that read settings, move files and report to the user; they don't affect the content of a shard."""
 
 
+_READERS = tuple(
+    str(Path(__file__).with_name(f"{name}.py")) for name in ("bytecode_digest", "source_imports", "code_digest")
+)
+"""What `_Module` depends on besides a source."""
+
+
 def code_digest(module: str) -> str:
     """SHA-256 of a module's bytecode, that of all our modules that it imports, and the versions of the stack.
 
@@ -71,6 +78,7 @@ def content_digest(module: str, *stack: str) -> str:
 def forget() -> None:
     """Clears the caches of sources and versions, which are otherwise read once per process, as Python itself does."""
     _module.cache_clear()
+    kept_by.cache_clear()
     _versions.cache_clear()
 
 
@@ -105,6 +113,7 @@ def module_digests(module: str, without: frozenset[str]) -> dict[str, str]:
         if known:
             found[name] = known.bytecode
             waiting += known.imports
+    kept_by(_READERS).save()
     if module not in found:
         raise ModuleNotFoundError(f"no module '{module}' to take a digest of")
     return found
@@ -116,9 +125,15 @@ def _module(name: str) -> _Module | None:
     source = _source(name)
     if source is None:
         return None
+    kept, key = kept_by(_READERS), key_of(source.read_bytes(), name, source.name, PACKAGE)
+    match kept.get(key):
+        case [str(digest), [*imported]]:
+            return _Module(digest, tuple(imported))
     tree = parse(source)
     ours = tuple(dict.fromkeys(each for each in imports(tree, source, name) if each.partition(".")[0] == PACKAGE))
-    return _Module(bytecode_digest(tree), ours)
+    read = _Module(bytecode_digest(tree), ours)
+    kept.add(key, [read.bytecode, read.imports])
+    return read
 
 
 def _source(module: str) -> Path | None:
