@@ -72,7 +72,7 @@ class Clients:
         return max(self.deadline - time.monotonic(), 0.001)
 
     def _fault(self, error: str) -> ServerFault:
-        return ServerFault(self.server.end or f"the server doesn't answer: {error}")
+        return ServerFault(self.server.end() or f"the server doesn't answer: {error}")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -19,7 +19,7 @@ from hubline.core import interruption
 MODULE = "hubline.serving.check.serve"
 """What the process runs."""
 HOST, NAME = "127.0.0.1", "model"
-_PAUSE_SECONDS, _GRACE_SECONDS = 0.1, 5.0
+_PAUSE_SECONDS, _ENDING_SECONDS = 0.1, 1.0
 _LAST_LINES = 20
 
 
@@ -51,10 +51,12 @@ class Server:
         """Resident memory of the process."""
         return psutil.Process(self.process.pid).memory_info().rss
 
-    @property
     def end(self) -> str | None:
-        """How the process has ended; None while it runs."""
-        return None if self.process.poll() is None else _end_of(self.process, self.errors)
+        """How the process has ended, or ends in the next moment: its connections close before. None while it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_ENDING_SECONDS)
+            return _end_of(self.process, self.errors)
+        return None
 
 
 @contextmanager
@@ -114,12 +116,8 @@ def _end_of(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    process.kill()  # all is answered, and nothing is written: TensorFlow would take a second to end
+    process.wait()
     for stream in (process.stdin, process.stdout):
         assert stream is not None
         stream.close()

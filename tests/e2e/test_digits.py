@@ -25,7 +25,7 @@ features:
   day: {kind: timestamp, from: written, part: day, encode: one_hot}
 label: %s
 training: {epochs: 20, batch_size: 32, optimizer: {learning_rate: 0.05}}
-serving: {destination: serving}
+serving: {destination: serving, check: {enabled: false}}
 """
 EVERY_RUN = pytest.mark.parametrize(
     ("label", "evaluation"),

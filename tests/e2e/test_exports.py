@@ -50,7 +50,7 @@ model:
   fine_tune: {tuned: {after_epochs: 1, learning_rate: 0.01}}
 training: {epochs: 2, batch_size: 16, optimizer: {learning_rate: 0.1}}
 evaluation: {thresholds: {accuracy: {at_least: 0.5}}}
-serving: {destination: serving_again}
+serving: {destination: serving_again, check: {enabled: false}}
 """
 RECORDS = []
 for number, serialized in enumerate(example_data.labelled(100)):

@@ -16,7 +16,7 @@ features:
   colour: {kind: categorical, vocabulary: [red, green]}
 label: {from: y, kind: binary, above: ABOVE}
 training: {epochs: 4, optimizer: {learning_rate: 0.1}, devices: {device: cpu, count: 2}}
-serving: {destination: serving}
+serving: {destination: serving, check: {enabled: false}}
 """
 
 

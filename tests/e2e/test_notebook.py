@@ -56,7 +56,7 @@ def test_the_quickstart_runs_and_what_it_shows_is_so(tmp_path: Path) -> None:
     first, second = map(Result.model_validate_json, results)
     assert first.blessed and first.newly_pushed and first.metrics["accuracy"] >= 0.95
     assert not any(step.cached for step in first.steps)
-    assert [step.id for step in second.steps if not step.cached] == ["Trainer", "Evaluator", "Pusher"]
+    assert [step.id for step in second.steps if not step.cached] == ["Trainer", "Evaluator", "ServingCheck", "Pusher"]
     assert second.decision is not None and second.decision.compared_with == first.pushed_model
     assert predicted == "four"  # class of the first sample
 

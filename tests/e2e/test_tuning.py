@@ -41,7 +41,7 @@ tune:
   seed: 5
   trials: 4
 evaluation: {metrics: [precision, recall, f1, pr_auc, auc], thresholds: {accuracy: {at_least: 0.1}}}
-serving: {destination: serving}
+serving: {destination: serving, check: {enabled: false}}
 """
 SPLITS = {"train": 120, "validation": 61, "test": 40}
 

@@ -27,7 +27,7 @@ backbones:
   net: {kind: builder, call: "trainer.mynet:build", inputs: {pixels: image}}
 training: {epochs: 10, batch_size: 16, optimizer: {learning_rate: 0.1}}
 evaluation: {thresholds: {accuracy: {at_least: 0.6}}}
-serving: {destination: serving}
+serving: {destination: serving, check: {enabled: false}}
 """
 USERS_MODULE = """\
 import os

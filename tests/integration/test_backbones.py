@@ -166,7 +166,7 @@ backbones:
   small: {kind: builder, call: "my_models.small:build", arguments: {units: 4}, inputs: {pixels: image}}
 training: {epochs: 4, batch_size: 16, optimizer: {learning_rate: 0.02}}
 evaluation: {thresholds: {accuracy: {at_least: 0.9}}}
-serving: {destination: serving}
+serving: {destination: serving, check: {enabled: false}}
 """
 SMALL = """\
 import tensorflow as tf

@@ -33,7 +33,7 @@ label: {from: y, kind: regression}
 hubs: {turn: {handle: turn, inputs: {inputs: pair}}}
 model: {head: {hidden: [4]}}
 training: {epochs: 2, batch_size: 8, workers: 2}
-serving: {destination: serving}
+serving: {destination: serving, check: {enabled: false}}
 kubeflow:
   state: FOLDER/state
   every_step: {volumes: [{claim: work, path: FOLDER}]}

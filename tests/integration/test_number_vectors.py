@@ -31,7 +31,7 @@ hubs:
   blocks: {handle: blocks, inputs: {x: square}}
 training: {epochs: 8, batch_size: 64, sample_weight: trust, optimizer: {learning_rate: 0.05}}
 evaluation: {thresholds: {accuracy: {at_least: 0.9}}}
-serving: {destination: serving}
+serving: {destination: serving, check: {enabled: false}}
 """
 BUILDER = """\
 import tensorflow as tf
