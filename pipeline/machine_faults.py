@@ -25,6 +25,10 @@ _ADVICE = (
     "Make room, or make the disk writable, and run again: finished steps are kept, and nothing unfinished is served"
 )
 _LOCKED = re.compile("database (table )?is locked|Concurrent writes aborted")
+_CLOSED = re.compile("unable to open database file|disk I/O error|[Pp]ermission denied")
+_DAMAGED = re.compile("malformed|not a database|no such table|no such column")
+_OF_DATABASE = re.compile("|".join(each.pattern for each in (_LOCKED, _CLOSED, _DAMAGED)))
+"""What SQLite says of a database. Other errors of ML Metadata, such as wrong arguments, are no fault of the machine."""
 
 
 def explained(error: BaseException, root: Path, metadata: Path) -> str | None:
@@ -37,16 +41,17 @@ def explained(error: BaseException, root: Path, metadata: Path) -> str | None:
     """
     chain = list(_chain(error))
     for each in chain:
-        if found := _disk_fault(each, root):
+        if found := _disk_fault(each, root, metadata):
             return found
-    return next((database_fault(metadata, str(each)) for each in chain if _is_of_database(each)), None)
+    of_database = [str(each) for each in chain if _is_of_database(each) and _OF_DATABASE.search(str(each))]
+    return database_fault(metadata, of_database[0]) if of_database else None
 
 
 def refuse_unusable(metadata: Path) -> None:
     """Checks the metadata database before a run.
 
     Raises:
-        UserError: if it is damaged or locked.
+        UserError: if it is damaged, locked or not readable.
     """
     if not metadata.exists():
         return
@@ -60,11 +65,17 @@ def refuse_unusable(metadata: Path) -> None:
 
 
 def database_fault(metadata: Path, reason: str) -> str:
-    """The message about a metadata database that is locked or damaged, from SQLite's or ML Metadata's reason."""
+    """The message about a metadata database that is locked, not readable or damaged, from SQLite's or ML Metadata's
+    reason."""
     if _LOCKED.search(reason):
         return (
             f"{metadata}: another process has locked the metadata database; nothing is damaged. End that process "
             f"(fuser {metadata} shows its number), then run again"
+        )
+    if _CLOSED.search(reason):
+        return (
+            f"{metadata}: the metadata database can't be opened ({' '.join(reason.split())}); nothing is damaged. Make "
+            "the file and its folder readable and writable for this user, then run again"
         )
     return (
         f"{metadata}: the metadata database is damaged ({' '.join(reason.split())}). Start a new one: hubline run FILE "
@@ -73,7 +84,7 @@ def database_fault(metadata: Path, reason: str) -> str:
     )
 
 
-def _disk_fault(error: BaseException, root: Path) -> str | None:
+def _disk_fault(error: BaseException, root: Path, metadata: Path) -> str | None:
     text = str(error)
     reason = next((reason for reason, told in _REASONS.items() if re.search(told, text)), None)
     if reason is None:
@@ -83,8 +94,16 @@ def _disk_fault(error: BaseException, root: Path) -> str | None:
     elif isinstance(error, OSError) and error.filename:
         found = f"{error.filename}: {reason}"
     else:
-        found = f"{_file_in(text) or _fullest(root, Path(tempfile.gettempdir()))}: {reason}"
+        found = f"{_place(text, root, metadata)}: {reason}"
     return f"{found}. {_ADVICE}"
+
+
+def _place(text: str, root: Path, metadata: Path) -> str | Path:
+    """The file that the error is about, or else the folder that is most likely."""
+    if "readonly database" in text or "database or disk is full" in text:
+        return metadata
+    is_full = "No space" in text or "quota" in text
+    return _file_in(text) or (_fullest(root, Path(tempfile.gettempdir())) if is_full else root)
 
 
 def _file_in(text: str) -> str | None:

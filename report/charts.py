@@ -201,7 +201,7 @@ def column(data: Column, unit: TimeUnit | None = None) -> go.Figure | None:
     if lines:
         axis = {"showgrid": False, "showticklabels": False, "rangemode": "tozero"}
         across: dict[str, Any] = {"exponentformat": "none", "separatethousands": True}  # for identifiers
-        if unit is not None:
+        if unit is not None and all(_is_date(place, unit) for line in lines for place in line.x):
             across = {"type": "date"}
             lines = [_with_times(line, unit) for line in lines]
         return figure_of(lines, height=190, xaxis=across, yaxis=axis, showlegend=False)
@@ -226,12 +226,19 @@ def _width(buckets: Sequence[tuple[float, float, float]]) -> float:
     return buckets[-1][1] - buckets[0][0] if buckets else 0.0
 
 
+def _is_date(place: float, unit: TimeUnit) -> bool:
+    """Whether a number is a point in time that Plotly can show; the largest integer, for "never", is none."""
+    return abs(place) * _MICROSECONDS[unit] < _LATEST
+
+
 def _with_times(line: go.Scatter, unit: TimeUnit) -> go.Scatter:
     times = [str(np.datetime64(round(place * _MICROSECONDS[unit]), "us")) for place in line.x]
     return line.update(x=times, hovertemplate="from %{x|%Y-%m-%d %H:%M}")
 
 
 _MICROSECONDS: dict[TimeUnit, int] = {"seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1}
+_LATEST = int(np.datetime64("3500-01-01", "us").astype(np.int64))
+"""In microseconds. As far before 1970 is the year 440, which has four digits too."""
 
 
 def _density(split: str, buckets: Sequence[tuple[float, float, float]]) -> go.Scatter:

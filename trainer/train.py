@@ -1,5 +1,6 @@
 """A training run from start to end: read, build, fit, export."""
 
+import logging
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ from hubline.trainer.training_notes import Note
 from hubline.trainer.untrained import Untrained, to_export, untrained
 
 __all__ = ["Job", "Split", "train"]
+
+_LOGGER = logging.getLogger(__name__)
 
 CURVES = "curves.json"
 """File with the curves of a training, and in the folder of checkpoints, of one that was cut short."""
@@ -71,7 +74,7 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
             folders = fit.train_all(job.checkpoints)
         except BaseException:
             if is_chief:
-                storage.write_text(f"{job.checkpoints}/{CURVES}", json_text.dumps(_curves(fit.history)))
+                _keep_curves(job, fit.history)
             raise
         fit.finish()
         trained = to_export(job, start)
@@ -91,6 +94,14 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     if start.team.me.count == 1:  # only now: a run that is interrupted during export resumes from here
         storage.remove_tree(job.checkpoints)
     return _curves(fit.history)
+
+
+def _keep_curves(job: Job, history: Sequence[Mapping[str, float]]) -> None:
+    """Writes the curves of a training that was cut short. Where that fails, the reason of the end matters more."""
+    try:
+        storage.write_text(f"{job.checkpoints}/{CURVES}", json_text.dumps(_curves(history)))
+    except Exception:
+        _LOGGER.exception("the learning curves can't be written")
 
 
 def _curves(history: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:

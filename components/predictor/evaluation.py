@@ -81,5 +81,7 @@ def _best(json_values: Any) -> list[str]:
     if "top" in json_values:
         return [one["label"] for one in json_values["top"]]
     if isinstance(json_values.get("scores"), dict) and "label" in json_values:
-        return sorted(json_values["scores"], key=lambda name: -json_values["scores"][name])
+        # The label first: with a decision threshold, another class may have the highest score.
+        scores = json_values["scores"]
+        return sorted(scores, key=lambda name: (name != json_values["label"], -scores[name]))
     raise UserError("label: is the known class of each record, but this model doesn't predict a class; remove label")

@@ -21,7 +21,7 @@ FAULTS = (
     Fault("Trainer", "Format-Serving"),
     Fault("Evaluator", 30),
     Fault("Pusher", 30, "full"),
-    Fault("Pusher", "end"),
+    Fault("Pusher", 60),
 )
 
 

@@ -53,8 +53,12 @@ def make_fault_project(folder: Path) -> FaultProject:
     (folder / "disk").mkdir()
     texts = {
         "before": _PIPELINE.replace("destination: serving", "destination: disk/serving"),
-        "undisturbed": _PIPELINE.replace("seed: 1", "seed: 2").replace("serving}", "before/serving}"),
-        "disturbed": _PIPELINE.replace("seed: 1", "seed: 2").replace("serving}", "disk/serving}"),
+        "undisturbed": _PIPELINE.replace("seed: 1", "seed: 2").replace(
+            "destination: serving", "destination: before/serving"
+        ),
+        "disturbed": _PIPELINE.replace("seed: 1", "seed: 2").replace(
+            "destination: serving", "destination: disk/serving"
+        ),
     }
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(text)

@@ -43,6 +43,28 @@ def test_a_whole_database_is_used_and_a_damaged_one_named(metadata: Path) -> Non
         refuse_unusable(metadata)
 
 
+def test_a_database_that_cannot_be_opened_is_not_told_as_damaged(tmp_path: Path) -> None:
+    (tmp_path / "metadata.sqlite").mkdir()
+    says = r"can't be opened \(disk I/O error\); nothing is damaged\. Make the file and its folder readable"
+    with pytest.raises(UserError, match=says):
+        refuse_unusable(tmp_path / "metadata.sqlite")
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("'q' has type str"), RuntimeError("Type already exists with other fields")]
+)
+def test_other_errors_of_ml_metadata_are_no_damage(tmp_path: Path, error: Exception) -> None:
+    code = compile("def fail(error):\n    raise error", "metadata_store.py", "exec")
+    module = {"__name__": "ml_metadata.metadata_store"}
+    exec(code, module)
+    for reason, says in ((str(error), None), ("database disk image is malformed", "is damaged")):
+        raised = type(error)(reason)
+        with pytest.raises(type(error)):
+            module["fail"](raised)  # type: ignore[operator]
+        found = explained(raised, tmp_path, tmp_path / "metadata.sqlite")
+        assert found is None if says is None else says in (found or "")
+
+
 class ResourceExhaustedError(Exception):
     """As TensorFlow says that a disk is full."""
 
@@ -61,7 +83,10 @@ def test_a_full_disk_is_told_whoever_found_it(tmp_path: Path) -> None:
             "/there/model.pb; No space left on device [Op:SaveV2]"
         ): "/there/model.pb: no space left",
         RuntimeError("OSError: [Errno 28] No space left on device [while running 'Write']"): ": no space left on the ",
-        RuntimeError("Error when executing query: database or disk is full query: INSERT"): ": no space left on the ",
+        RuntimeError(
+            "Error when executing query: database or disk is full query: INSERT"
+        ): f"{metadata}: no space left on the disk",
+        RuntimeError("attempt to write a readonly database"): f"{metadata}: the disk is read-only. ",
         wrapped: "/serving: the serving folder is not writable: No space left on device. ",
     }
     for error, says in told.items():

@@ -1,6 +1,7 @@
 """The report of a run: computed summaries, and the contents of its page."""
 
 import base64
+import dataclasses
 import html
 import io
 import json
@@ -314,6 +315,17 @@ def test_points_in_time_have_an_axis_of_dates_and_identifiers_their_digits(tmp_p
     assert times["data"][0]["x"][-1] == "2025-06-17T15:06:40.000000"
     assert numbers["layout"]["xaxis"]["exponentformat"] == "none" and numbers["data"][0]["x"][0] == 10_000_000
     assert "10,000,059" in text_of(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outlier", [2**63 - 1, -(2**63), 1_700_000_000_000_000, 67_768_036_191_694_799])
+def test_a_column_of_times_with_a_number_that_is_no_time_keeps_its_numbers(tmp_path: Path, outlier: int) -> None:
+    columns = {"began": [1_750_000_000, 1_750_086_400, outlier] * 20}
+    made = make_statistics.statistics(tmp_path / "made", {"train": [make_statistics.rows(60, **columns)]})
+    report = RunReport("x", "p", datetime.now(), 1.0, "failed", artifacts=Artifacts(statistics=made.uri))
+    page = render(dataclasses.replace(report, time_units={"began": "seconds"}))
+    figures = json.loads(re.findall(r'id="figures">(.*?)</script>', page, re.DOTALL)[0])
+    assert figures["column-0"]["layout"]["xaxis"].get("type") != "date"
 
 
 def test_a_page_that_cannot_be_made_fails_no_run(tmp_path: Path, capfd) -> None:

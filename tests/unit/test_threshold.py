@@ -1,5 +1,6 @@
 """The decision threshold of binary labels: choosing one, deciding by it, and the metrics of decisions."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -10,10 +11,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
+from hubline.components.predictor.evaluation import GroundTruth
+from hubline.components.predictor.inputs import Item
+from hubline.components.predictor.model import Answer
+from hubline.components.predictor.predict import Prediction
 from hubline.preprocessing.config import Label
 from hubline.preprocessing.labels.binary import BinaryLabel
 from hubline.trainer.labels.binary import TwoClasses
 from hubline.trainer.labels.threshold import best_threshold
+from tests.support import example_data
 
 REFERENCES = {
     "f1": lambda true, predicted: f1_score(true, predicted, zero_division=0.0),
@@ -70,6 +76,18 @@ def test_answers_follow_the_threshold(threshold: float | None, expected: list[in
     np.testing.assert_allclose(answer["score"], scores[np.arange(5), expected], atol=1e-6)
     on_device = task.on_device(tf.constant(logits(YES)))
     assert set(on_device) == ({"scores", "score"} if threshold is None else {"scores"})
+
+
+def test_the_accuracy_of_predictions_is_that_of_the_decisions() -> None:
+    """Of one record each, whose label isn't the class with the highest score, or is."""
+    truth = GroundTruth("clicked", ("no", "yes"), top=1)
+    scores = {"no": 0.6, "yes": 0.4}
+    record = example_data.record(clicked=1)
+    for label, rank in (("yes", 0), ("no", None)):
+        answer = Answer({"label": label, "score": scores[label], "scores": scores}, {})
+        prediction = Prediction(Item("a", 0, 0, record), {}, answer)
+        assert truth.rank(prediction) == rank
+        assert dataclasses.replace(truth, top=2).rank(prediction) == (0 if rank == 0 else 1)
 
 
 def test_a_task_decides_by_what_the_trained_model_says() -> None:
