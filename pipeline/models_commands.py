@@ -40,7 +40,7 @@ def list_(folder: Folder, as_json: Json = False) -> None:
     for row in rows:
         table.add_row(str(row["version"]), ", ".join(row["states"]), row["at"], _metrics(row), row["digest"][:12])
     console = console_on(sys.stdout)
-    console.print(table if rows else f"{folder}: no versions yet")
+    console.print(table if rows else f"{folder}: no versions yet", soft_wrap=not rows)
     if waiting:
         table = Table("waits for approval", "state", "since", "metrics", "compared with", box=None, pad_edge=False)
         for row in waiting:

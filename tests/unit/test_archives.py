@@ -90,7 +90,7 @@ def test_no_entry_replaces_the_folder_that_it_is_unpacked_into(tmp_path: Path, n
         tar.addfile(tarfile.TarInfo(PB), io.BytesIO())
     (tmp_path / "beside").mkdir()
     for read in (read_saved_model, lambda path: unpack(path, str(tmp_path / "into"))):
-        with pytest.raises(UserError, match="stands for its own folder"):
+        with pytest.raises(UserError, match=r"stands for its own folder|points outside the archive"):
             read(str(path))
     assert not (tmp_path / "into").exists() and not list((tmp_path / "beside").iterdir())
 

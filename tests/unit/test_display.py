@@ -17,6 +17,7 @@ from hubline.core.progress import note, report
 from hubline.pipeline.display import Display
 from hubline.pipeline.load import load
 from hubline.pipeline.output import into_log
+from hubline.pipeline.paths import Paths
 from hubline.pipeline.result import Result, Step
 from hubline.pipeline.result_display import example_inputs, show_faults, show_result
 from hubline.pipeline.run import failure
@@ -128,6 +129,7 @@ def test_a_quiet_run_says_nothing_but_warnings_and_faults(tmp_path: Path) -> Non
             check(True, "passed: better than the best constant"),
         ],
     }
+    (tmp_path / "index.html").touch()
     assert said(status="not_blessed", decision=decision).splitlines() == [
         "Not blessed (nothing was pushed) after 4.0 s.",
         "  failed: accuracy 0.4, must be at least 0.9",
@@ -302,7 +304,7 @@ def test_a_result_is_one_line_of_json() -> None:
     result = Result(status="succeeded", seconds=1, report="r", log="l", steps=(Step(id="a", seconds=1, cached=True),))
     text = result.model_dump_json()
     assert "\n" not in text
-    assert json.loads(text)["steps"] == [{"id": "a", "seconds": 1.0, "cached": True}]
+    assert json.loads(text)["steps"] == [{"id": "a", "seconds": 1.0, "cached": True, "usage": None}]
 
 
 def hubline(program: str, **environment: str) -> subprocess.CompletedProcess:
@@ -343,12 +345,14 @@ cli.main()
 
 
 def test_an_unexpected_exception_of_a_step_is_one_line_with_step_file_and_log() -> None:
-    status, error, code = failure(KeyError("scores\nand more"), "Evaluator", Path("p.yaml"), Path("runs/1/run.log"))
+    places = Paths.of(Path("p.yaml"), "p", None)
+    fault, log = KeyError("scores\nand more"), Path("runs/1/run.log")
+    status, error, code = failure(fault, "Evaluator", Path("p.yaml"), places, log)
     assert (status, code) == ("failed", 1)
     assert error == (
         r"Evaluator of p.yaml: unexpected KeyError: 'scores\nand more'; the whole log is in runs/1/run.log"
     )
-    assert failure(AssertionError(), None, Path("p.yaml"), Path("l"))[1] == (
+    assert failure(AssertionError(), None, Path("p.yaml"), places, Path("l"))[1] == (
         "p.yaml: unexpected AssertionError; the whole log is in l"
     )
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,11 +67,13 @@ def test_elsewhere_than_in_the_main_thread_nothing_changes() -> None:
     assert seen == [before]
 
 
-def started(program: str, prepare: Callable[[], object] | None = None) -> subprocess.Popen:
-    lines = f"import time\nfrom hubline.core import interruption\nwith interruption.handled():\n{program}"
-    process = subprocess.Popen(
-        [sys.executable, "-c", lines], stdout=subprocess.PIPE, text=True, cwd=PROJECT, preexec_fn=prepare
+def started(program: str, at_first: str) -> subprocess.Popen:
+    """A process whose handler of SIGINT is at first another one."""
+    lines = (
+        f"import signal, time\nsignal.signal(signal.SIGINT, signal.{at_first})\n"
+        f"from hubline.core import interruption\nwith interruption.handled():\n{program}"
     )
+    process = subprocess.Popen([sys.executable, "-c", lines], stdout=subprocess.PIPE, text=True, cwd=PROJECT)
     assert process.stdout and process.stdout.readline() == "ready\n"
     return process
 
@@ -84,7 +85,7 @@ def test_the_second_signal_ends_the_process_at_once(number: signal.Signals) -> N
         "    while not interruption.received(): time.sleep(0.01)\n"
         "    print('stopping', flush=True)\n"
         "    while True: time.sleep(1)\n",
-        lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        "default_int_handler",
     )
     process.send_signal(signal.SIGTERM)
     assert process.stdout and process.stdout.readline() == "stopping\n"
@@ -96,7 +97,7 @@ def test_the_second_signal_ends_the_process_at_once(number: signal.Signals) -> N
 def test_a_signal_that_is_ignored_stays_so() -> None:
     process = started(
         "    print('ready', flush=True)\n    time.sleep(1)\n    interruption.check()\n",
-        lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        "SIG_IGN",
     )
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)

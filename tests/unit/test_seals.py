@@ -1,13 +1,11 @@
 """Seals of artifacts: what has changed since a step wrote it is noticed before another step uses it."""
 
-import logging
 import os
 from pathlib import Path
 
 import pytest
-from tfx.types import standard_artifacts
 
-from hubline.pipeline.upkeep import Seals
+from hubline.pipeline.upkeep import Seals, unusable
 
 
 def sealed(folder: Path) -> tuple[Seals, Path]:
@@ -22,21 +20,15 @@ def sealed(folder: Path) -> tuple[Seals, Path]:
 
 @pytest.mark.parametrize("name", ["Split-train/data", "rows.json"])
 @pytest.mark.parametrize("how", ["flipped", "cut", "emptied", "removed"])
-def test_damage_is_noticed_whichever_file_it_is_in(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, how: str
-) -> None:
+def test_damage_is_noticed_whichever_file_it_is_in(tmp_path: Path, name: str, how: str) -> None:
     seals, folder = sealed(tmp_path)
-    outputs = {"rows": [standard_artifacts.Examples()]}
-    outputs["rows"][0].uri = str(folder)
-    assert seals.are_whole(outputs)
+    assert unusable(seals, [str(folder)], []) is None
     path, content = folder / name, bytes(range(256))
     if how == "removed":
         path.unlink()
     else:
         path.write_bytes({"flipped": content[:99] + b"\0" + content[100:], "cut": content[:-1], "emptied": b""}[how])
-    with caplog.at_level(logging.WARNING):
-        assert not seals.are_whole(outputs)
-    assert f"{path}: " in caplog.text and "the step that made it runs again" in caplog.text
+    assert (unusable(seals, [str(folder)], []) or "").startswith(f"{path}: ")
 
 
 def test_a_change_that_keeps_size_and_time_is_found_thoroughly_and_one_of_the_time_alone_is_none(

@@ -109,24 +109,31 @@ def test_a_checkpoint_is_restored(place: str, tmp_path: Path) -> None:
     first, state = model(3.0), PhaseState(history=[{"loss": 0.5}], finished=True)
     checkpoint = Checkpoint(folder, f"{tmp_path}/scratch", first, state)
     assert not checkpoint.restore()
+    saved: list[str] = []
+    """Folders of checkpoints, whose names are random, by age."""
+
+    def save() -> None:
+        checkpoint.save()
+        saved.extend(sorted({*storage.names(folder)} - {*saved, "checkpoints.json"}))
+
     for step, value in enumerate([4.0, 5.0, 6.0]):
         first.variables[0].assign([[value], [value]])
         state.total_steps, state.step, state.metrics = step, step, [np.float32([step, 0.5])]
-        checkpoint.save()
-    assert storage.names(folder) == ["2", "3", "checkpoints.json"]
-    checkpoint.save()  # replaces that of the same step
-    assert storage.names(folder) == ["2", "4", "checkpoints.json"]
+        save()
+    assert len(saved) == 3 and {*storage.names(folder)} == {*saved[1:], "checkpoints.json"}
+    save()  # replaces that of the same step
+    assert len(saved) == 4 and {*storage.names(folder)} == {saved[1], saved[3], "checkpoints.json"}
     second, restored = model(0.0), PhaseState()
     again = Checkpoint(folder, f"{tmp_path}/scratch", second, restored)
     assert again.restore()
     np.testing.assert_array_equal(second.variables[0].numpy(), [[6.0], [6.0]])
     assert restored.history == [{"loss": 0.5}] and restored.finished and (restored.total_steps, restored.step) == (2, 2)
     np.testing.assert_array_equal(restored.metrics, [[2.0, 0.5]])
-    damage(f"{folder}/4")
+    damage(f"{folder}/{saved[3]}")
     assert again.restore()
     np.testing.assert_array_equal(second.variables[0].numpy(), [[5.0], [5.0]])
     assert restored.step == 1
-    damage(f"{folder}/2")
+    damage(f"{folder}/{saved[1]}")
     assert not again.restore()
     assert storage.names(folder) == []
 

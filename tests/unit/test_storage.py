@@ -109,6 +109,7 @@ _RAW = re.compile(
 )
 _ASIDE = {
     "core/storage/local.py": "writes aside and renames",
+    "core/usage.py": "to the kernel, which has no files there",
     "components/example_gen/small_files.py": "into a temporary folder",
     "components/hub_module/web.py": "into a temporary folder",
     "components/predictor/batch_predict.py": "line by line, into a folder that gets its name when it is whole",
