@@ -77,6 +77,11 @@ class Data(Section):
     def _span_patterns(cls, split: HashSplit | PatternSplit, info: ValidationInfo) -> HashSplit | PatternSplit:
         if isinstance(split, PatternSplit) and "examples" in info.data:
             _check_splits(split, info.data["examples"])
+        if isinstance(split, HashSplit) and split.stratify and SpanPattern.parse(info.data.get("examples", "")):
+            raise ValueError(
+                "stratify is for data without spans: a new span would move records of earlier ones to other splits; "
+                "remove it, and each class is split in these sizes on average, span by span"
+            )
         return split
 
     @field_validator("window")
@@ -165,8 +170,10 @@ def _as_whole(split: Any) -> str | None:
         return None
     parts = [round(size * 1000) for size in sizes]
     divisor = math.gcd(*parts)
-    whole = dict(zip(shares, parts, strict=True))
-    return ", ".join(f"{name}: {part // divisor}" for name, part in whole.items()) if divisor else None
+    if not divisor:
+        return None
+    whole = split | {name: part // divisor for name, part in zip(shares, parts, strict=True)}
+    return ", ".join(f"{name}: {value}" for name, value in whole.items())
 
 
 def _check_window(patterns: Iterable[str]) -> None:

@@ -24,9 +24,9 @@ class HashSplit(Section):
     is on its own."""
     stratify: str | None = Field(default=None, min_length=1, examples=["species"])
     """Column of classes, mostly that of the label. Each class is split in these sizes exactly, up to rounding, with at
-    least one record in the test split, and from three on in each split. Of data in spans, each span is split so. Each
-    record needs one value, a text or an integer. Default: each class is split in these sizes on average. Not with
-    `group`."""
+    least one record in the test split from two records on, and one in each split from three on; bad records don't
+    count. Each record needs one value, a text or an integer. Default: each class is split in these sizes on average.
+    Not with `group`, and not for data in spans, whose records keep their split when a span is added."""
 
     @model_validator(mode="after")
     def _one_column(self) -> HashSplit:

@@ -109,22 +109,17 @@ class Executor(SpreadingExecutor):
     def _stratified(
         self, store: ShardCache, exec_properties: dict[str, Any], recipe: Recipe, tasks: list[Task]
     ) -> list[Task]:
-        """The tasks with the bounds of the classes of their span, if the file stratifies."""
+        """The tasks with the bounds of the classes, if the file stratifies."""
         if recipe.split is None or recipe.split.stratify is None:
             return tasks
         code = content_digest(strata.__name__, "tensorflow")
         asked = [replace(task, key=key("classified", task.key, code)) for task in tasks]
         self._run("classes", exec_properties["store"], asked, Classify(recipe, recipe.split.stratify))
-        by_span = defaultdict(list)
-        for task, found in zip(tasks, in_order(lambda task: _classes(store, task), asked), strict=True):
-            by_span[task.span].append(found)
-        refuse_too_much(chain.from_iterable(by_span.values()), recipe.split.stratify)
-        bounds = {span: strata_of(parts, recipe.split) for span, parts in by_span.items()}
-        return [
-            replace(task, strata=of_span, key=key("stratified", task.key, [each.model_dump() for each in of_span]))
-            for task in tasks
-            for of_span in (bounds[task.span],)
-        ]
+        parts = list(in_order(lambda task: _classes(store, task), asked))
+        refuse_too_much(parts, recipe.split.stratify)
+        bounds = strata_of(parts, recipe.split)
+        told = [each.model_dump() for each in bounds]
+        return [replace(task, strata=bounds, key=key("stratified", task.key, told)) for task in tasks]
 
     def _run(self, name: str, store: str, tasks: Sequence[Task], fill: Callable[..., None]) -> None:
         """Runs the tasks whose result is not cached."""

@@ -83,7 +83,7 @@ def refuse_empty(
         got = ", ".join(f"{name} {count}" for name, count in counts.items())
         mend = "the files that data.split names hold no record"
         if split:
-            mend = _mend(sum(counts.values()), results, split.group)
+            mend = _mend(sum(counts.values()), results, split)
         if empty[0] in lost:
             mend = f"data.where and data.take left out {lost[empty[0]].total:,} of its records; keep more of them"
         raise DataError(f"the split '{empty[0]}' is empty ({got} records): {mend}")
@@ -96,11 +96,16 @@ def _nothing_left(lost: LeftOut, where: str | None) -> str:
     return f"data.where leaves nothing: none of {lost.total:,} records meets {where}{without}"
 
 
-def _mend(count: int, results: Sequence[Result], group: str | None) -> str:
+def _mend(count: int, results: Sequence[Result], split: HashSplit) -> str:
     """Advice for an empty split, if records are split by their hash."""
     files = [f"{result.folder}/{part.split}" for result in results for part in result.ingested.parts if part.count]
-    if group:
-        return _mend_groups(files, group)
+    if split.group:
+        return _mend_groups(files, split.group)
+    if split.stratify:
+        return (
+            f"of the classes in the column '{split.stratify}' of data.split.stratify, those with one record have it in "
+            "training, and those with two have none in validation; stratify by a column with more records of each value"
+        )
     distinct = int(tf.data.TFRecordDataset(files).unique().take(_DISTINCT + 1).reduce(0, lambda found, _: found + 1))
     if distinct < min(count, _DISTINCT + 1):
         return (

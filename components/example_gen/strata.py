@@ -1,8 +1,8 @@
 """Exact sizes of the splits within each class of `data.split.stratify`.
 
 The records of a class are ranked by their hashes. The first belong to the training split, the next to validation and
-the last to test, so that two bounds on the hash say which. Equal records have the same hash, and stay together. Each
-span has bounds of its own: a new span moves no record of an earlier one.
+the last to test, so that two bounds on the hash say which. Equal records have the same hash, and stay together. Records
+that are bad or left out have no part in the ranks.
 """
 
 from collections import Counter
@@ -13,13 +13,14 @@ import tensorflow as tf
 
 from hubline.components.config.selection import MOST_TAKEN
 from hubline.components.config.splits import HashSplit
+from hubline.components.example_gen.contract import ColumnTypes
 from hubline.components.example_gen.ingest_job import Job, Stratum
-from hubline.components.example_gen.records import columns_of, value_type
+from hubline.components.example_gen.record_checks import are_sound, find_fault, kind_of
 from hubline.components.example_gen.selector import BUCKETS, Reason, reason_of, selector_of
 from hubline.components.example_gen.split_keys import key_of_record, keys_of
 from hubline.core import interruption, storage
 from hubline.core.errors import DataError
-from hubline.core.tfrecord_recovery import salvage
+from hubline.core.tfrecord_recovery import RecoveredRecord, salvage
 from hubline.core.tfrecords import compression_of
 from hubline.preprocessing.examples import flattened
 
@@ -36,7 +37,7 @@ def strata_of(parts: Sequence[Hashes], split: HashSplit) -> tuple[Stratum, ...]:
     """The bounds of each class.
 
     Args:
-        parts: The hashes of parts of a span, or of data without spans.
+        parts: The hashes of parts of the data.
         split: The sizes.
     """
     found = []
@@ -102,7 +103,7 @@ def places_of(records: tf.Tensor, keys: tf.Tensor, strata: Sequence[Stratum], ot
 
 
 def class_hashes(jobs: Sequence[Job], column: str) -> dict[bytes, np.ndarray]:
-    """Hashes by class, each int64 [records], of the records of some files that `data.where` and `data.take` leave.
+    """Hashes by class, each int64 [records], of the valid records of some files that `where` and `take` leave.
 
     Args:
         jobs: The files.
@@ -125,39 +126,44 @@ def class_hashes(jobs: Sequence[Job], column: str) -> dict[bytes, np.ndarray]:
 def _batches(job: Job, column: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Classes, bytes [records], and hashes."""
     selector, _ = selector_of(job)
-    dtype = _dtype(job.path, column)
-    if dtype is None:
+    kind = _kind(job)
+    if kind is None:
         return
+    dtype = tf.as_dtype(kind.dtypes(job.contract)[column])
     for records in tf.data.TFRecordDataset(job.path, compression_of(job.path)).batch(_BATCH).prefetch(1):
         interruption.check()
         examples = flattened(records)
         keys = keys_of(records, examples, column, dtype)
-        kept = keys != records
+        kept = are_sound(examples, job.contract, kind)
         if selector is not None:
             kept &= selector.reasons(records, examples) == Reason.KEPT
         yield tf.boolean_mask(keys, kept).numpy(), tf.boolean_mask(_hashes(records), kept).numpy()
 
 
 def _one_by_one(job: Job, column: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    kind = None
     for record in salvage(job.path):
         interruption.check()
-        if not record.fault and reason_of(job, record.data) == Reason.KEPT:
+        if _is_valid(job, record, kind):
+            kind = kind_of(record.data, job.contract, kind)
             key = key_of_record(record.data, column)
-            if key != record.data:
-                yield np.array([key], object), _hashes(tf.constant([record.data])).numpy()
+            yield np.array([key], object), _hashes(tf.constant([record.data])).numpy()
 
 
-def _dtype(path: str, column: str) -> tf.DType | None:
-    """The dtype of a column in the first record of a file that has it; None if none has."""
-    for record in salvage(path):
-        if not record.fault:
-            try:
-                columns = columns_of(record.data)
-            except DataError:
-                continue
-            if column in columns and columns[column].WhichOneof("kind"):
-                return tf.as_dtype(value_type(columns[column]))
-    return None
+def _is_valid(job: Job, record: RecoveredRecord, kind: ColumnTypes | None) -> bool:
+    is_there = not record.fault and reason_of(job, record.data) == Reason.KEPT
+    return is_there and find_fault(record.data, job.contract, kind) is None
+
+
+def _kind(job: Job) -> ColumnTypes | None:
+    """The dtypes of a file's first valid records; None if there are none."""
+    kind = None
+    for record in salvage(job.path):
+        if _is_valid(job, record, kind):
+            kind = kind_of(record.data, job.contract, kind)
+            if kind.label:
+                break
+    return kind
 
 
 def _hashes(records: tf.Tensor) -> tf.Tensor:

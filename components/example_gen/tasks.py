@@ -25,17 +25,12 @@ class Task:
     """Their split, if files rather than records are split."""
     key: str
     strata: tuple[Stratum, ...] = ()
-    """The classes of `data.split.stratify` in the files' span."""
+    """The classes of `data.split.stratify`."""
 
     @property
     def name(self) -> str:
         """The first file."""
         return self.files[0].path
-
-    @property
-    def span(self) -> int | None:
-        """The span of all files."""
-        return self.files[0].span
 
     @property
     def count(self) -> int:

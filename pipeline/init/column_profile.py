@@ -134,6 +134,8 @@ class DataProfile:
     """Number of records: exact if all were read, otherwise estimated from file sizes."""
     is_whole: bool
     """Whether all records were read."""
+    has_spans: bool = False
+    """Whether the data comes in spans."""
 
 
 @dataclass(frozen=True)

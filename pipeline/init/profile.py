@@ -14,6 +14,7 @@ from hubline.artifacts.splits import ALL
 from hubline.components.adapters.tfdv import basic_statistics
 from hubline.components.pin.find import find
 from hubline.core.errors import DataError
+from hubline.core.spans import SpanPattern
 from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, NumberProfile, Type
 from hubline.pipeline.init.dates import has_times, is_dates
 from hubline.pipeline.init.pictures import describe_pictures
@@ -49,6 +50,7 @@ def look(pattern: str, console: Console, dates: Set[str] = frozenset()) -> DataP
         records=len(sample.records),
         total=sample.count(paths),
         is_whole=len(sample.whole) == len(paths),
+        has_spans=SpanPattern.parse(pattern) is not None,
     )
 
 

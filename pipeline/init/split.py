@@ -36,16 +36,16 @@ class SplitSuggestion:
         return int(self.settings["train"])
 
 
-def suggest_split(group: ColumnProfile | None, target: ColumnProfile, is_whole: bool) -> SplitSuggestion:
+def suggest_split(group: ColumnProfile | None, target: ColumnProfile, can_be_ranked: bool) -> SplitSuggestion:
     """The suggestion for a column of groups, if there is one, and the label.
 
     Args:
         group: The column of groups.
         target: The label.
-        is_whole: Whether all records were read.
+        can_be_ranked: Whether all records were read, and no span will follow.
     """
     sizes: Settings = {"train": 8, "validation": 1, "test": 1}
-    if group is None and not (is_whole and _has_small_classes(target)):
+    if group is None and not (can_be_ranked and _has_small_classes(target)):
         return SplitSuggestion(sizes)
     if group is None:
         rarest, count = target.frequent[-1]

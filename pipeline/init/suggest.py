@@ -104,7 +104,7 @@ def suggest(
         features=features,
         without_network=without,
         left_out=left_out,
-        split=suggest_split(group, target, data.is_whole),
+        split=suggest_split(group, target, data.is_whole and not data.has_spans),
         label=_label(target, boxes, picture, data.is_whole, networks),
         hubs=_with_maps(used.hubs, networks) if target.type == "image" else used.hubs,
         backbones=used.backbones,

@@ -1,4 +1,4 @@
-"""`data.split.stratify`: each class is split in exact sizes, whatever the files, and each span on its own."""
+"""`data.split.stratify`: each class is split in exact sizes, whatever the files."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.data import Data
@@ -79,18 +80,27 @@ def test_each_class_is_split_in_exact_sizes_from_all_files(tmp_path: Path, data:
     assert sum(map(len, other.values())) == len(RECORDS) + 50
 
 
-def test_a_new_span_moves_no_record_of_an_earlier_one(tmp_path: Path) -> None:
-    spans = [RECORDS[::2], RECORDS[1::2]]
-    pattern = f"{tmp_path}/data/{{SPAN}}/*"
-    example_data.write_tfrecord(tmp_path / "data" / "1" / "a", spans[0])
-    first = splits(step(tmp_path / "one", pattern, tmp_path / "store"))
-    assert {name: set(records) for name, records in first.items()} == expected(spans[0])
-    example_data.write_tfrecord(tmp_path / "data" / "2" / "a", spans[1])
-    both = splits(step(tmp_path / "two", pattern, tmp_path / "store"))
-    of_each = [expected(span) for span in spans]
-    assert {name: set(records) for name, records in both.items()} == {
-        name: of_each[0][name] | of_each[1][name] for name in SPLITS
-    }
+def test_a_column_of_different_values_is_told_as_what_empties_a_split(tmp_path: Path) -> None:
+    records = [example_data.record(kind=f"k{number}") for number in range(9)]
+    path = example_data.write_tfrecord(tmp_path / "data" / "a", records)
+    with pytest.raises(DataError, match=r"the split 'validation' is empty .*'kind' of data.split.stratify"):
+        step(tmp_path / "one", str(path), tmp_path / "store")
+
+
+def test_spans_are_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"stratify is for data without spans: a new span would move records of"):
+        step(tmp_path, f"{tmp_path}/data/{{SPAN}}/*", tmp_path / "store")
+
+
+def test_bad_records_have_no_part_in_the_sizes(tmp_path: Path) -> None:
+    good = RECORDS[290:320]  # of two classes
+    bad = [example_data.record(kind="rare", other=number) for number in range(30)]
+    both = [record for pair in zip(good, bad, strict=True) for record in pair]
+    path = example_data.write_tfrecord(tmp_path / "data" / "a", both)
+    contract = CONTRACT.model_copy(update={"label": "number", "stratify": "kind"})
+    quarantine = {"policy": "quarantine", "max_fraction": 0.6}
+    written = splits(step(tmp_path / "one", str(path), tmp_path / "store", contract, bad_records=quarantine))
+    assert {name: set(found) for name, found in written.items()} == expected(good)
 
 
 def test_what_is_left_out_has_no_part_in_the_sizes(tmp_path: Path, data: Path) -> None:

@@ -344,6 +344,7 @@ def test_small_classes_are_split_in_exact_sizes() -> None:
     for other in (many, quantity, replace(few, most=2), replace(few, distinct=3)):
         assert "stratify" not in suggest(data(column(), other), "label").split.settings
     assert "stratify" not in suggest(data(column(), few, is_whole=False), "label").split.settings
+    assert "stratify" not in suggest(replace(data(column(), few), has_spans=True), "label").split.settings
 
 
 def test_bookkeeping_of_images_is_left_out() -> None:

@@ -129,7 +129,7 @@ def write(folder: Path, split: str, data: str = "") -> Path:
     ("split", "says"),
     [
         ("{train: a, validation: b, test: c, group: p}", "group is for splits by hash"),
-        ("{train: 0.8, validation: 0.1, test: 0.1, group: p}", "write {train: 8, validation: 1, test: 1}"),
+        ("{train: 0.8, validation: 0.1, test: 0.1, group: p}", "write {train: 8, validation: 1, test: 1, group: p}"),
         ("{group: y}", "'y' is what the label is made from"),
         ("{group: ''}", "at least 1 character"),
         ("{group: p, stratify: x}", "group and stratify exclude each other"),
