@@ -45,9 +45,10 @@ def measured() -> Iterator[Measurement]:
         peaks = [peak for process in _processes() if (peak := _peak(process.pid))]
         counts = after.read is not None and before.read is not None
         measurement.usage = Usage(
-            cpu_seconds=round(after.cpu - before.cpu, 2),
-            read_bytes=(after.read or 0) - (before.read or 0) if counts else None,
-            written_bytes=(after.written or 0) - (before.written or 0) if counts else None,
+            # What a process used goes with it if it outlives the one that started it.
+            cpu_seconds=max(round(after.cpu - before.cpu, 2), 0.0),
+            read_bytes=max((after.read or 0) - (before.read or 0), 0) if counts else None,
+            written_bytes=max((after.written or 0) - (before.written or 0), 0) if counts else None,
             peak_memory=sum(peaks) or None,
         )
 

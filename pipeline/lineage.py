@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hubline.artifacts.delivery import DELIVERED
+from hubline.artifacts.names import BLESSED, SERVING_CHECK
 
 _CACHED, _COMPLETE = "CACHED", "COMPLETE"
 _AGAIN = "."
@@ -30,6 +31,8 @@ class Made:
     """Whether the step that made it succeeded."""
     delivered: tuple[str, ...]
     """Folders outside of the artifact that the step delivered to."""
+    passed: int | None = None
+    """Of a serving check, 1 if it passed and 0 if not."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ def _made(artifact: Any, key: str) -> Made:
         artifact.uri,
         is_live=artifact.state == type(artifact).LIVE,
         delivered=tuple(filter(None, (artifact.custom_properties[name].string_value for name in DELIVERED))),
+        passed=artifact.custom_properties[BLESSED].int_value if key == SERVING_CHECK else None,
     )
 
 

@@ -22,7 +22,7 @@ from hubline.artifacts.delivery import (
     WITHDRAWN,
 )
 from hubline.artifacts.findings import DataFindings
-from hubline.artifacts.names import BLESSED
+from hubline.artifacts.names import BLESSED, SERVING_CHECK
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.serving_check import ServingCheckResult
 from hubline.artifacts.unread_dates import UnreadDates
@@ -44,7 +44,7 @@ from hubline.trainer.training_notes import FILE as NOTES
 from hubline.trainer.training_notes import Notes
 from hubline.trainer.tuning.results import best_trial_text, read_trials
 
-_HUB_MODULE, _SERVING_CHECK = "HubModule.", "serving_check"
+_HUB_MODULE = "HubModule."
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -117,20 +117,17 @@ class Run:
         )
 
     def _are_reusable(self, outputs: Mapping[str, Sequence[Any]]) -> bool:
-        """Whether the current step may be cached, its artifacts are undamaged, and what it delivered is still there.
-
-        A serving check that failed is repeated: times differ from run to run.
-        """
-        checks = outputs.get(_SERVING_CHECK, ())
-        if self.current in self._forced or any(check.get_int_custom_property(BLESSED) == 0 for check in checks):
+        """Whether the current step may be cached, and its earlier result can be used again."""
+        if self.current in self._forced:
             return False
+        checks = (check.get_int_custom_property(BLESSED) for check in outputs.get(SERVING_CHECK, ()))
         delivered = (
             artifact.get_string_custom_property(name)
             for each in outputs.values()
             for artifact in each
             for name in DELIVERED
         )
-        if fault := upkeep.unusable(self._seals, upkeep.uris(outputs), delivered):
+        if fault := upkeep.unusable(self._seals, upkeep.uris(outputs), delivered, checks):
             _LOGGER.warning("%s; %s runs again", fault, self.current)
         return fault is None
 
@@ -141,7 +138,7 @@ class Run:
 
     def serving_check(self) -> ServingCheckResult | None:
         """The result of ServingCheck, if the run got that far."""
-        artifact = self._output("ServingCheck", _SERVING_CHECK)
+        artifact = self._output("ServingCheck", SERVING_CHECK)
         return ServingCheckResult.read(artifact.uri) if artifact else None
 
     def warnings(self) -> list[str]:
@@ -226,7 +223,7 @@ class Run:
             tuner_results=uri("Tuner", "tuner_results"),
             model_run=uri("Trainer", "model_run"),
             evaluation=uri("Evaluator", "evaluation"),
-            serving_check=uri("ServingCheck", _SERVING_CHECK),
+            serving_check=uri("ServingCheck", SERVING_CHECK),
             modules=self._modules(),
         )
 

@@ -165,9 +165,10 @@ def _inputs(node: Node, cached: Mapping[str, Execution]) -> dict[str, tuple[int,
 
 
 def _lost(reused: Execution, seals: Seals) -> str | None:
-    return unusable(
-        seals, (made.uri for made in reused.outputs), (path for made in reused.outputs for path in made.delivered)
-    )
+    made = reused.outputs
+    delivered = (path for each in made for path in each.delivered)
+    checks = (each.passed for each in made if each.passed is not None)
+    return unusable(seals, (each.uri for each in made), delivered, checks)
 
 
 def _reasons(

@@ -37,7 +37,7 @@ class Reason(Section):
 
     kind: Literal["first", "from", "step", "input", "property", "code", "lost"]
     """It never ran; `--from`; a step before it runs; an input is another; a property, or the code, changed; or the
-    earlier result is gone or damaged."""
+    earlier result is gone or damaged, or is a serving check that failed."""
     text: str
     changes: tuple[Change, ...] = ()
 

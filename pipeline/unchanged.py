@@ -84,7 +84,13 @@ def earlier_result(places: Paths, key: str) -> Result | None:
 
 
 def _nothing_new(result: Result) -> Result:
-    steps = tuple(step.model_copy(update={"seconds": 0.0, "cached": True}) for step in result.steps)
+    steps = tuple(step.model_copy(update={"seconds": 0.0, "cached": True, "usage": None}) for step in result.steps)
     return result.model_copy(
-        update={"newly_pushed": False, "newly_predicted": False, "steps": steps, "nothing_to_do": True}
+        update={
+            "newly_pushed": False,
+            "newly_predicted": False,
+            "rerun_from": None,
+            "steps": steps,
+            "nothing_to_do": True,
+        }
     )

@@ -95,14 +95,22 @@ def drop_damaged(seals: Seals, artifacts: Iterable[str], store: ShardCache) -> l
     return found
 
 
-def unusable(seals: Seals, folders: Iterable[str], destinations: Iterable[str]) -> str | None:
+CHECK_FAILED = "the serving check failed last time, and times differ from run to run"
+
+
+def unusable(
+    seals: Seals, folders: Iterable[str], destinations: Iterable[str], checks: Iterable[int] = ()
+) -> str | None:
     """Why a step's earlier result can't be used again; None if it can.
 
     Args:
         seals: Seals of the artifacts.
         folders: Folders of the step's artifacts.
         destinations: Folders that the step delivered to; empty for an artifact that tells of none.
+        checks: Verdicts of serving checks, 1 or 0, among the artifacts.
     """
+    if 0 in checks:
+        return CHECK_FAILED
     for folder in folders:
         if damage := seals.damage(folder):
             return damage

@@ -12,6 +12,7 @@ from hubline.pipeline.load import load
 from hubline.pipeline.paths import Paths
 from hubline.pipeline.reasons import Given, Reason, Records, changed_properties
 from hubline.pipeline.runs import Run, run_named, runs_of
+from hubline.pipeline.upkeep import CHECK_FAILED
 
 _DECLARED = {step.name: step for step in STEPS}
 
@@ -100,6 +101,8 @@ def _reasons(
     given = Given(execution.properties, records.versions(execution.run))
     found += changed_properties(declared, last, given, records)
     found += _changed_inputs(execution, last, lineage)
+    if not found and any(made.passed == 0 for made in last.outputs):
+        found.append(Reason(kind="lost", text=CHECK_FAILED))
     yield from found or [Reason(kind="lost", text="its earlier result was gone or damaged; the log says more")]
 
 

@@ -73,7 +73,7 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
         try:
             folders = fit.train_all(job.checkpoints)
         except BaseException:
-            if is_chief:
+            if is_chief and fit.history:
                 _keep_curves(job, fit.history)
             raise
         fit.finish()

@@ -11,6 +11,7 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from typer.testing import CliRunner
 
+from hubline.artifacts.names import BLESSED, SERVING_CHECK
 from hubline.components.node import Node, in_order
 from hubline.core import code_digest as code_digests
 from hubline.core.errors import UserError
@@ -29,7 +30,7 @@ from hubline.pipeline.upkeep import Seals
 from hubline.pipeline.why import why
 from tests.support import example_data
 from tests.support.code import changing
-from tests.support.project import make_project
+from tests.support.project import CHECKED, make_project
 
 FIRST, SECOND = "20261128-030000-000001", "20261129-030000-000001"
 STEPS = [
@@ -41,7 +42,9 @@ STEPS = [
 class RecordedRun:
     """Records a run in the metadata store, with the result of each step, as a run does."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, serving_check: int = 1) -> None:
+        """serving_check: 1 if the serving check passes, and 0 if not."""
+        self._serving_check = serving_check
         file, _ = load(path)
         self._places, self._name, self._pipeline = Paths.of(path, file.name, None), name, file.name
         self._places.root.mkdir(parents=True, exist_ok=True)
@@ -99,6 +102,8 @@ class RecordedRun:
             uri=str(folder),
             state=metadata_store_pb2.Artifact.LIVE,
         )
+        if key == SERVING_CHECK:
+            artifact.custom_properties[BLESSED].int_value = self._serving_check
         (number,) = self._store.put_artifacts([artifact])
         return number
 
@@ -214,6 +219,20 @@ def test_lost_artifacts_are_made_again(path: Path, fault: str) -> None:
     assert list(found) == ["Transform", "Trainer", "Evaluator", "Pusher"]
     (reason,) = found["Transform"].reasons
     assert reason.kind == "lost" and str(content.parent) in reason.text
+
+
+def test_a_serving_check_that_failed_is_repeated(tmp_path: Path) -> None:
+    path = make_project(tmp_path, CHECKED, records=example_data.labelled(20))
+    steps = [*STEPS[:-1], "ServingCheck", "Pusher"]
+    said = "the serving check failed last time, and times differ from run to run"
+    made = RecordedRun(path, FIRST, serving_check=0).record({}, *steps)
+    found = running(path)
+    assert list(found) == ["ServingCheck", "Pusher"]
+    assert texts(found["ServingCheck"]) == [said] and texts(found["Pusher"]) == ["ServingCheck runs"]
+    RecordedRun(path, SECOND).record(made, "ServingCheck", "Pusher")
+    assert not running(path)
+    told = {step.id: [reason.text for reason in step.reasons] for step in why(path, None, "last")[1] if not step.cached}
+    assert told == {"ServingCheck": [said], "Pusher": ["ServingCheck ran"]}
 
 
 def test_a_value_that_is_as_in_an_older_run_reuses_that_run(path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from hubline.artifacts.pins import Pins
 from hubline.core import code_digest
+from hubline.core.usage import Usage
 from hubline.pipeline import unchanged
 from hubline.pipeline.config import AnyFile
 from hubline.pipeline.load import load
@@ -29,9 +30,15 @@ def project(tmp_path: Path) -> tuple[Path, Paths]:
         file.parent.mkdir(parents=True)
         file.write_text("content")
     Seals(places.seals).seal([str(output)])
-    steps = (Step(id="Trainer", seconds=3.0, cached=False),)
+    usage = Usage(cpu_seconds=2.0, read_bytes=1, written_bytes=1, peak_memory=1)
     result = Result(
-        status="succeeded", newly_pushed=True, steps=steps, seconds=9.0, report=str(report), log=f"{report}/log"
+        status="succeeded",
+        newly_pushed=True,
+        rerun_from="Trainer",
+        steps=(Step(id="Trainer", seconds=3.0, cached=False, usage=usage),),
+        seconds=9.0,
+        report=str(report),
+        log=f"{report}/log",
     )
     keep(places, run_key(*seen(path)), [str(output)], result)
     return path, places
@@ -47,6 +54,7 @@ def test_the_same_again_has_nothing_to_do(project: tuple[Path, Paths]) -> None:
     result = earlier_result(places, run_key(*seen(path)))
     assert result is not None and result.nothing_to_do and not result.newly_pushed
     assert [(step.id, step.seconds, step.cached) for step in result.steps] == [("Trainer", 0.0, True)]
+    assert result.steps[0].usage is None and result.rerun_from is None  # of the run before
 
 
 @pytest.mark.parametrize(
