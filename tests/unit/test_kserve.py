@@ -199,7 +199,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, place: str, state: str, uri: str,
     with monkeypatch.context() as patch:
         patch.setattr(roll_out, place, killed)
         with pytest.raises(Killed):
-            serve(state, uri, timeout_seconds=0.1, **values)
+            serve(state, uri, timeout_seconds=20, **values)
 
 
 KILLED_AT = ["wait", "_give_share"]
