@@ -72,7 +72,7 @@ def wait(model: str, destination: str, card: ModelCard, compared: ServedVersion 
         digest=card.digest,
         compared=compared,
         blessed=card.blessed,
-        at=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        at=datetime.now(timezone.utc).isoformat(timespec="microseconds"),
         by=who(),
         keep=keep,
     )
